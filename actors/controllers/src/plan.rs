@@ -1,0 +1,80 @@
+//! What a decision asks for.
+
+use podium_types::{Key, Timestamp};
+use serde_json::Value;
+
+/// Writes to make, events to record, and when to look again. Empty: the desired state holds.
+#[derive(Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Writes, in order; an executor stops at the first that is refused and decides again.
+    pub writes: Vec<PlannedWrite>,
+    /// Kubernetes Events to record.
+    pub events: Vec<EventRecord>,
+    /// Decide this key again at that time, whatever happens.
+    pub wake_at: Option<Timestamp>,
+    /// One line for `kubectl describe actor`: what was decided and why.
+    pub note: String,
+}
+
+/// One write; every one carries a precondition.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlannedWrite {
+    /// Creates `object` (its `metadata.name` or `generateName` set); AlreadyExists means decide again.
+    Create {
+        /// Storage name of the kind (`pods`, `replicasets.apps`).
+        resource: &'static str,
+        /// Namespace, `""` for cluster-scoped.
+        namespace: String,
+        /// The object.
+        object: Value,
+    },
+    /// JSON merge patch with uid and revision as preconditions.
+    Patch {
+        /// Storage name of the kind.
+        resource: &'static str,
+        /// `""`, `status`, `binding` (body: a Binding), `finalize`, `scale`
+        subresource: &'static str,
+        /// Which object.
+        key: Key,
+        /// Its uid as seen.
+        uid: String,
+        /// Its revision as seen; `None`: only the uid must hold.
+        revision: Option<u64>,
+        /// The merge patch (RFC 7386).
+        patch: Value,
+    },
+    /// Deletes with uid and, where given, revision as preconditions.
+    Delete {
+        /// Storage name of the kind.
+        resource: &'static str,
+        /// Which object.
+        key: Key,
+        /// Its uid as seen.
+        uid: String,
+        /// Its revision as seen; `None`: only the uid must hold.
+        revision: Option<u64>,
+        /// `Background`, `Foreground` or `Orphan`.
+        propagation: &'static str,
+        /// Grace in seconds; `None`: the object's own.
+        grace: Option<i64>,
+    },
+}
+
+/// A Kubernetes Event about an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventRecord {
+    /// `apiVersion` of the object.
+    pub api_version: String,
+    /// Kind of the object.
+    pub kind: &'static str,
+    /// Its key.
+    pub key: Key,
+    /// Its uid.
+    pub uid: String,
+    /// `Normal` or `Warning`.
+    pub event_type: &'static str,
+    /// `ScalingReplicaSet`
+    pub reason: &'static str,
+    /// Message for people.
+    pub message: String,
+}

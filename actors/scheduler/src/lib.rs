@@ -1,0 +1,1 @@
+//! Pure scheduling: filter, score, explain.

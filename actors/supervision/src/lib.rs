@@ -1,0 +1,1 @@
+//! The actor kernel on actix: supervisors, guardians, mailboxes with fault points, introspection.

@@ -1,0 +1,1 @@
+//! The whole actor tree: store, KindActors, controllers, nodes, executors of Plans.

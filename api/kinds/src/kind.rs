@@ -1,0 +1,91 @@
+//! What the server knows of a kind.
+
+use crate::Strategy;
+use podium_types::Timestamp;
+use serde_json::Value;
+
+/// A served kind. One `static` per file in this crate.
+pub struct Kind {
+    /// API group, `""` for core.
+    pub group: &'static str,
+    /// Served versions, the storage version first.
+    pub versions: &'static [&'static str],
+    /// `Pod`
+    pub kind: &'static str,
+    /// `PodList`
+    pub list_kind: &'static str,
+    /// `pods`
+    pub plural: &'static str,
+    /// `pod`
+    pub singular: &'static str,
+    /// `po`
+    pub short_names: &'static [&'static str],
+    /// `all`
+    pub categories: &'static [&'static str],
+    /// Whether objects live in namespaces.
+    pub namespaced: bool,
+    /// Storage name: `pods`, `deployments.apps` (plural, dot, group).
+    pub resource: &'static str,
+    /// OpenAPI name of the type in the schema registry (`io.k8s.api.core.v1.Pod`).
+    pub schema: &'static str,
+    /// Verbs of the main resource, as discovery lists them.
+    pub verbs: &'static [&'static str],
+    /// Subresources, as discovery lists them.
+    pub subresources: &'static [Subresource],
+    /// Columns of `kubectl get`; those with priority > 0 appear with `-o wide`.
+    pub columns: &'static [Column],
+    /// The cells of one object, in the order of `columns`; `now` gives ages.
+    pub row: Row,
+    /// Field selectors beside `metadata.name` and `metadata.namespace`: the selector's name (also its JSON path).
+    pub selectable: &'static [&'static str],
+    /// The value of a selectable field; `None` where the plain JSON path does it.
+    pub select: Option<fn(&Value, &str) -> String>,
+    /// Whether a spec change bumps `metadata.generation`.
+    pub generation: bool,
+    /// Seconds of grace that deletion starts with when the client names none; `None`: deleted at once.
+    pub graceful: Option<fn(&Value) -> i64>,
+    /// Bytes are sealed at rest.
+    pub sealed: bool,
+    /// Not in the database: the backend makes the objects from the running system.
+    pub live: bool,
+    /// Default, prepare, validate.
+    pub strategy: &'static dyn Strategy,
+}
+
+/// Renders the cells of one object.
+pub type Row = fn(&Value, Timestamp) -> Vec<Value>;
+
+/// A subresource such as `status` or `exec`.
+pub struct Subresource {
+    /// `status`
+    pub name: &'static str,
+    /// Kind of its body, where it is not the parent's (`Scale`).
+    pub kind: &'static str,
+    /// Group and version of that kind, where they differ from the parent's: `("autoscaling", "v1")`.
+    pub group_version: Option<(&'static str, &'static str)>,
+    /// Verbs in discovery.
+    pub verbs: &'static [&'static str],
+}
+
+/// A column of `kubectl get`.
+pub struct Column {
+    /// `Ready`
+    pub name: &'static str,
+    /// OpenAPI type: `string`, `integer`, `date`, …
+    pub kind: &'static str,
+    /// `name` for the name column, else empty.
+    pub format: &'static str,
+    /// 0 is always shown, 1 with `-o wide`.
+    pub priority: i32,
+}
+
+impl Kind {
+    /// `v1` or `apps/v1`, of the storage version.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.versions[0].to_owned() } else { format!("{}/{}", self.group, self.versions[0]) }
+    }
+    /// The subresource of that name.
+    pub fn subresource(&self, name: &str) -> Option<&'static Subresource> {
+        self.subresources.iter().find(|s| s.name == name)
+    }
+}

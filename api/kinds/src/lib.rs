@@ -1,0 +1,32 @@
+//! One file per kind: names, scope, strategy, columns; and the [`KINDS`] table.
+//!
+//! Adding a kind is one file and one line in [`KINDS`]: routes, discovery, OpenAPI,
+//! table columns, the KindActor and the generic tests all iterate the table.
+//! Deliberately absent: I/O, the clock, and any knowledge of HTTP.
+
+pub mod kind;
+pub mod strategy;
+
+mod configmap;
+
+pub use kind::{Column, Kind, Row, Subresource};
+pub use strategy::{Context, NoStrategy, Strategy};
+
+/// Every kind that Podium serves, in discovery order within its group.
+pub static KINDS: &[&Kind] = &[&configmap::KIND];
+
+/// The kind stored under `resource` (`pods`, `deployments.apps`).
+pub fn by_resource(resource: &str) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|k| k.resource == resource)
+}
+
+/// The kind served at `plural` in a group and version.
+pub fn by_path(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|k| k.group == group && k.plural == plural && k.versions.contains(&version))
+}
+
+/// The kind with this `apiVersion` and `kind`.
+pub fn by_kind(api_version: &str, kind: &str) -> Option<&'static Kind> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    KINDS.iter().copied().find(|k| k.group == group && k.kind == kind && k.versions.contains(&version))
+}

@@ -1,0 +1,3 @@
+//! The HTTP API: verbs, watch, discovery, OpenAPI, authentication, streams.
+
+pub mod backend;

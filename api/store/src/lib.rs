@@ -1,0 +1,1 @@
+//! The state in PostgreSQL: objects, changes, revisions, the change feed, the private cluster.

@@ -1,0 +1,1 @@
+//! The benchmarks that the performance claims rest on.

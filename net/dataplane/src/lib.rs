@@ -1,0 +1,1 @@
+//! Netlink, nftables, DNS sockets, CNI.

@@ -1,0 +1,1 @@
+//! Pure networking: IPAM, service and DNS rule sets.

@@ -1,0 +1,1 @@
+//! The node agent: PodActors, node status, the kubelet HTTP API.

@@ -1,0 +1,1 @@
+//! Pure pod and container state machines, probes, back-off, QoS, resource arithmetic.

@@ -1,0 +1,1 @@
+//! Images, libcontainer, the per-pod shim, cgroups, logs.

@@ -1,0 +1,1 @@
+//! Volumes: configMap, secret, projected, downwardAPI, emptyDir, hostPath.
