@@ -8,7 +8,7 @@ use podium_kinds::Kind;
 use podium_types::{Key, canonical};
 use rpds::RedBlackTreeMapSync;
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, fmt, ops::Bound, sync::{Arc, OnceLock}};
 
 /// One stored object at one revision; its JSON is serialised once for all readers.
 #[derive(Debug)]
@@ -101,6 +101,15 @@ pub struct Event {
     pub object: Arc<Object>,
     /// The object before, where there was one and it is known.
     pub previous: Option<Arc<Object>>,
+    /// The watch frame, serialised by the first watcher for all of them.
+    pub frame: OnceLock<Bytes>,
+}
+
+impl Event {
+    /// An event whose frame is yet to be made.
+    pub fn new(change: Change, revision: u64, object: Arc<Object>, previous: Option<Arc<Object>>) -> Self {
+        Self { change, revision, object, previous, frame: OnceLock::new() }
+    }
 }
 
 /// One write, with its precondition. At most one object changes.
