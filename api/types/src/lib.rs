@@ -6,6 +6,7 @@
 //! of single kinds (that is `podium-kinds`).
 
 pub mod canonical;
+pub mod duration;
 pub mod error;
 pub mod key;
 pub mod meta;
