@@ -10,6 +10,7 @@ pub mod duration;
 pub mod error;
 pub mod key;
 pub mod meta;
+pub mod registry;
 
 pub use error::{ApiError, FieldError};
 pub use jiff::Timestamp;
