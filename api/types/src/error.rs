@@ -26,7 +26,13 @@ impl FieldError {
     /// A value outside an enumeration; `supported` is listed in the message.
     pub fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
         let list = supported.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", ");
-        Self::new("FieldValueNotSupported", field, "Unsupported value", Some(value), &format!("supported values: {list}"))
+        Self::new(
+            "FieldValueNotSupported",
+            field,
+            "Unsupported value",
+            Some(value),
+            &format!("supported values: {list}"),
+        )
     }
     /// A value that must be unique but stands twice.
     pub fn duplicate(field: impl Into<String>, value: &Value) -> Self {
@@ -111,8 +117,7 @@ impl ApiError {
     }
     /// 409 for a write whose precondition no longer holds.
     pub fn conflict(resource: &str, group: &str, name: &str, why: &str) -> Self {
-        let message =
-            format!("Operation cannot be fulfilled on {} {name:?}: {why}", group_resource(resource, group));
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", group_resource(resource, group));
         Self::named(409, "Conflict", message, resource, group, name)
     }
     /// 409 in the words for an outdated resourceVersion.
@@ -127,10 +132,8 @@ impl ApiError {
         let message = format!("{} {name:?} is invalid: {text}", group_resource(kind, group));
         let mut error = Self::named(422, "Invalid", message, kind, group, name);
         if let Some(details) = &mut error.details {
-            details["causes"] = errors
-                .iter()
-                .map(|e| json!({"reason": e.reason, "message": e.message, "field": e.field}))
-                .collect();
+            details["causes"] =
+                errors.iter().map(|e| json!({"reason": e.reason, "message": e.message, "field": e.field})).collect();
         }
         error
     }
@@ -166,9 +169,8 @@ impl ApiError {
     }
     /// 415; `offers` are the media types that would be read.
     pub fn unsupported_media_type(offers: &str) -> Self {
-        let message = format!(
-            "the body of the request was in an unknown format - accepted media types include: {offers}"
-        );
+        let message =
+            format!("the body of the request was in an unknown format - accepted media types include: {offers}");
         Self::new(415, "UnsupportedMediaType", message)
     }
     /// 410 `Expired`: a revision that history no longer reaches.

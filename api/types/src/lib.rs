@@ -10,8 +10,10 @@ pub mod duration;
 pub mod error;
 pub mod key;
 pub mod meta;
+pub mod quantity;
 pub mod registry;
 
 pub use error::{ApiError, FieldError};
 pub use jiff::Timestamp;
 pub use key::Key;
+pub use quantity::Quantity;

@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn a_broken_table_is_refused() {
-        for text in ["Lost\n", "/ a pkg.a\nT\n f :Missing 1\n", "/ a pkg.a\nT\n f str x\n", "/ a pkg.a\nT shape=odd\n"] {
+        for text in ["Lost\n", "/ a pkg.a\nT\n f :Missing 1\n", "/ a pkg.a\nT\n f str x\n", "/ a pkg.a\nT shape=odd\n"]
+        {
             assert!(parse::parse(&[text]).is_err(), "{text}");
         }
     }

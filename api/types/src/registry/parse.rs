@@ -143,12 +143,7 @@ fn shape(name: &str) -> Option<Shape> {
     })
 }
 
-fn read_field(
-    name: &'static str,
-    ty: FieldType,
-    tag: u32,
-    words: impl Iterator<Item = &'static str>,
-) -> Option<Field> {
+fn read_field(name: &'static str, ty: FieldType, tag: u32, words: impl Iterator<Item = &'static str>) -> Option<Field> {
     let list = matches!(ty, FieldType::List(_));
     let mut made = Field {
         name,
