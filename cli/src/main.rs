@@ -1,2 +1,48 @@
-//! The `podium` binary.
-fn main() {}
+//! The `podium` binary: argument parsing and wiring, nothing else.
+//!
+//! Architecture invariant: no decision about the cluster is taken here. Each command is one
+//! file; `up` is a small supervising parent of the real processes.
+
+mod agent;
+mod args;
+mod down;
+mod image;
+mod layout;
+mod logging;
+mod server;
+mod tree;
+mod up;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // Before any thread, runtime or allocation-heavy start-up: a shim lives with every pod.
+    if let Some(code) = podium_oci::dispatch(std::env::args_os()) {
+        return code;
+    }
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Up(args) => up::run(&args),
+        Command::Down(args) => down::run(&args),
+        Command::Server(args) => server::run(args),
+        Command::Agent(args) => agent::run(args),
+        Command::Image(args) => image::run(args),
+        Command::Tree(args) => tree::run(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "podium", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("podium: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

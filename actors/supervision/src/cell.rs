@@ -75,6 +75,11 @@ impl Cell {
     pub fn ready(&self) {
         (self.ready)();
     }
+    /// For lives without a worker: the life runs and is ready.
+    pub fn running(&self) {
+        self.node.phase("Running");
+        self.ready();
+    }
     /// Asks for a graceful end.
     pub fn stop(&self) {
         self.stop.raise();

@@ -1,0 +1,70 @@
+//! What every cluster has from the start: its namespaces, the API's own Service, the DNS Service.
+
+use crate::tree::Settings;
+use podium_kinds::by_resource;
+use podium_server::{
+    user::User,
+    verbs::{Api, Patch, WriteOptions},
+};
+use podium_types::{ApiError, Key, meta};
+use serde_json::{Value, json};
+
+/// Makes what is missing and mends what differs. Safe to repeat.
+pub async fn ensure(api: &Api, settings: &Settings) -> Result<(), ApiError> {
+    let user = User::system("system:podium:bootstrap");
+    for (resource, object) in objects(settings) {
+        put(api, &user, resource, object).await?;
+    }
+    Ok(())
+}
+
+async fn put(api: &Api, user: &User, resource: &str, object: Value) -> Result<(), ApiError> {
+    let Some(kind) = by_resource(resource) else { return Ok(()) };
+    let key: Key = meta::key(&object);
+    let options = WriteOptions::default();
+    if api.peek(kind, &key).is_none() {
+        match api.create(user, kind, &key.namespace, object.clone(), &options).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.reason == "AlreadyExists" => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // A patch that changes nothing writes nothing.
+    api.patch(user, kind, &key, "", Patch::Merge(object), &options).await.map(drop)
+}
+
+fn objects(settings: &Settings) -> Vec<(&'static str, Value)> {
+    let namespace = |name: &str| {
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        ("namespaces", object)
+    };
+    let api_ip = settings.service_cidr.nth(1).unwrap_or(settings.service_cidr.ip());
+    let address = settings.node_ip.to_string();
+    let port = i32::from(settings.api_port);
+    let labels = json!({"component": "apiserver", "provider": "kubernetes"});
+    vec![
+        namespace("default"),
+        namespace("kube-system"),
+        namespace("kube-public"),
+        namespace("kube-node-lease"),
+        ("services", json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+            "spec": {"clusterIP": api_ip, "clusterIPs": [api_ip],
+                "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]}})),
+        ("endpoints", json!({"apiVersion": "v1", "kind": "Endpoints",
+            "metadata": {"name": "kubernetes", "namespace": "default",
+                "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+            "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}]})),
+        ("endpointslices.discovery.k8s.io", json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"name": "kubernetes", "namespace": "default",
+                "labels": {"kubernetes.io/service-name": "kubernetes"}},
+            "addressType": "IPv4", "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
+            "ports": [{"name": "https", "port": port, "protocol": "TCP"}]})),
+        ("services", json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "kube-dns", "namespace": "kube-system",
+                "labels": {"k8s-app": "kube-dns", "kubernetes.io/name": "PodiumDNS"}},
+            "spec": {"clusterIP": settings.cluster_dns.to_string(), "clusterIPs": [settings.cluster_dns.to_string()],
+                "ports": [{"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
+                          {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53}]}})),
+    ]
+}

@@ -1,0 +1,108 @@
+//! Carries out Plans: every write goes through the API's verbs, with its precondition.
+//!
+//! Writes of one sort run side by side so that they share a commit; a write that is refused
+//! ends the plan, and the controller decides again.
+
+use futures_util::{StreamExt, stream};
+use podium_controllers::PlannedWrite;
+use podium_kinds::{Kind, by_resource};
+use podium_server::{
+    user::User,
+    verbs::{Api, DeleteOptions, Patch, Propagation, WriteOptions},
+};
+use podium_types::{ApiError, meta};
+use serde_json::json;
+use std::mem::{Discriminant, discriminant};
+
+/// Writes of one plan under way at the same time.
+const PARALLEL: usize = 128;
+
+/// Carries out plans in the name of one controller.
+#[derive(Clone)]
+pub struct Executor {
+    api: Api,
+    user: User,
+}
+
+/// How far a plan was carried out.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// The newest revision that it committed; 0 where it committed none.
+    pub revision: u64,
+    /// Why it was not carried out whole.
+    pub refused: Option<ApiError>,
+}
+
+impl Executor {
+    /// For the controller of that name.
+    pub fn new(api: Api, controller: &str) -> Self {
+        Self { api, user: User::system(format!("system:serviceaccount:kube-system:{controller}-controller")) }
+    }
+
+    /// Makes the writes in order; those of one sort that follow each other side by side.
+    pub async fn execute(&self, writes: Vec<PlannedWrite>) -> Done {
+        let mut done = Done::default();
+        let mut rest = writes.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let sort = sort(&first);
+            let mut group = vec![first];
+            while let Some(next) = rest.next_if(|w| self::sort(w) == sort) {
+                group.push(next);
+            }
+            let mut outcomes = stream::iter(group).map(|w| self.write(w)).buffer_unordered(PARALLEL);
+            while let Some(outcome) = outcomes.next().await {
+                match outcome {
+                    Ok(revision) => done.revision = done.revision.max(revision),
+                    Err(error) => done.refused = Some(error),
+                }
+            }
+            if done.refused.is_some() {
+                break;
+            }
+        }
+        done
+    }
+
+    async fn write(&self, write: PlannedWrite) -> Result<u64, ApiError> {
+        let options = WriteOptions::default();
+        match write {
+            PlannedWrite::Create { resource, namespace, object } => {
+                let kind = kind(resource)?;
+                Ok(self.api.create(&self.user, kind, &namespace, object, &options).await?.object.revision)
+            }
+            PlannedWrite::Patch { resource, subresource, key, uid, revision, mut patch } => {
+                let metadata = meta::metadata_mut(&mut patch);
+                metadata.insert("uid".to_owned(), json!(uid));
+                if let Some(revision) = revision {
+                    metadata.insert("resourceVersion".to_owned(), json!(revision.to_string()));
+                }
+                let patched = self.api.patch(&self.user, kind(resource)?, &key, subresource, Patch::Merge(patch), &options);
+                Ok(patched.await?.object.revision)
+            }
+            PlannedWrite::Delete { resource, key, uid, revision, propagation, grace } => {
+                let options = DeleteOptions {
+                    grace,
+                    uid: Some(uid),
+                    resource_version: revision,
+                    propagation: Propagation::parse(propagation),
+                    ..DeleteOptions::default()
+                };
+                match self.api.delete(&self.user, kind(resource)?, &key, &options).await {
+                    Ok(deleted) => Ok(deleted.object.revision),
+                    // Gone already: what was wanted.
+                    Err(error) if error.code == 404 => Ok(0),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+}
+
+fn sort(write: &PlannedWrite) -> (Discriminant<PlannedWrite>, &'static str) {
+    let subresource = if let PlannedWrite::Patch { subresource, .. } = write { *subresource } else { "" };
+    (discriminant(write), subresource)
+}
+
+fn kind(resource: &str) -> Result<&'static Kind, ApiError> {
+    by_resource(resource).ok_or_else(|| ApiError::internal(format!("no kind is stored as {resource:?}")))
+}

@@ -1,0 +1,7 @@
+//! The controllers' part of the tree: the view, a ControllerActor each, the executor of Plans.
+
+pub mod controller;
+pub mod executor;
+pub mod queue;
+pub mod recorder;
+pub mod view;

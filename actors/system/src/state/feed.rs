@@ -1,0 +1,263 @@
+//! The FeedActor: brings every commit, ours and other API servers', to the KindActors in order.
+//!
+//! Our own batches arrive from the writer with everything in hand. Whenever another writer came
+//! in between, or a notification or the clock says so, the change log is read instead: the log
+//! is the truth, the short cut only saves the round trip.
+
+use super::{
+    kind::{Delta, KindHandle, KindMsg, Loaded},
+    writer::Outcome,
+};
+use crate::{
+    hub::{Hub, News},
+    shelf::BACKLOG,
+};
+use podium_kinds::{Kind, by_resource};
+use podium_machinery::state::{Event, Snapshot};
+use podium_store::{ChangeRow, Changes, Listener};
+use podium_supervision::{Ctx, Handle, Worker};
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// How often the log is read when nothing says that it grew.
+const POLL: Duration = Duration::from_millis(500);
+/// Changes read at a time.
+const PAGE: usize = 2_000;
+
+/// A batch that our writer committed. Its answers go out when it is dropped: the writes are
+/// durable, whatever becomes of this message.
+pub struct Committed {
+    /// The newest revision before it.
+    pub base: u64,
+    /// Its own newest revision.
+    pub newest: u64,
+    /// What it changed.
+    pub deltas: Vec<(&'static Kind, Delta)>,
+    /// Who waits for it.
+    pub answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+}
+
+impl Drop for Committed {
+    fn drop(&mut self) {
+        for (reply, outcome) in self.answers.drain(..) {
+            let _ = reply.send(outcome);
+        }
+    }
+}
+
+/// What the feed hears.
+pub enum FeedMsg {
+    /// Our writer committed.
+    Committed(Committed),
+    /// The log may have grown.
+    Poll,
+    /// A KindActor starts over.
+    Load(&'static Kind, oneshot::Sender<Result<Loaded, String>>),
+}
+
+/// Sends to the FeedActor.
+#[derive(Clone, Default)]
+pub struct FeedHandle(pub Handle<FeedActor>);
+
+impl FeedHandle {
+    /// Hands over a batch; if the feed is being rebuilt it reads it from the log.
+    pub fn committed(&self, committed: Committed) {
+        let _ = self.0.tell(FeedMsg::Committed(committed));
+    }
+    /// A kind as the database holds it now.
+    pub async fn load(&self, kind: &'static Kind, patience: Duration) -> Result<Loaded, String> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(FeedMsg::Load(kind, reply), patience).await.map_err(|e| format!("the feed: {e}"))?;
+        answer.await.map_err(|_| "the feed died".to_owned())?
+    }
+}
+
+/// See the module.
+pub struct FeedActor {
+    hub: Arc<Hub>,
+    kinds: Arc<HashMap<&'static str, KindHandle>>,
+    applied: u64,
+    behind: Vec<Committed>,
+    reading: bool,
+}
+
+impl FeedActor {
+    /// The actor that feeds `kinds` (by storage name).
+    pub fn new(hub: Arc<Hub>, kinds: Arc<HashMap<&'static str, KindHandle>>) -> Self {
+        Self { hub, kinds, applied: 0, behind: Vec::new(), reading: false }
+    }
+
+    fn take(&mut self, mut committed: Committed, ctx: &mut Ctx<'_, Self>) {
+        if committed.newest <= self.applied {
+            return;
+        }
+        if committed.base == self.applied && !self.reading {
+            let (deltas, newest) = (mem::take(&mut committed.deltas), committed.newest);
+            return self.apply(deltas, newest, committed, ctx);
+        }
+        self.behind.push(committed);
+        self.read(ctx);
+    }
+
+    /// Reads the log from where we are, until nothing is new.
+    fn read(&mut self, ctx: &mut Ctx<'_, Self>) {
+        if mem::replace(&mut self.reading, true) {
+            return;
+        }
+        let (hub, applied) = (self.hub.clone(), self.applied);
+        let page = async move {
+            let database = hub.database().ok_or("no database")?;
+            database.changes_since(applied, PAGE).await.map_err(|e| e.to_string())
+        };
+        ctx.wait(page, |feed, page: Result<Changes, String>, ctx| {
+            feed.reading = false;
+            match page {
+                Ok(page) => {
+                    let again = page.rows.len() >= PAGE;
+                    let upto = page.upto;
+                    if upto > feed.applied {
+                        let deltas = page.rows.into_iter().filter_map(delta).collect();
+                        let done: Vec<Committed> = {
+                            let (done, behind) =
+                                mem::take(&mut feed.behind).into_iter().partition(|c| c.newest <= upto);
+                            feed.behind = behind;
+                            done
+                        };
+                        feed.apply(deltas, upto, done, ctx);
+                    }
+                    if again || !feed.behind.is_empty() {
+                        feed.read(ctx);
+                    }
+                }
+                // The poll tries again; who waits is answered, for their writes are durable.
+                Err(_) => feed.behind.clear(),
+            }
+        });
+    }
+
+    /// Brings the deltas to the KindActors, then publishes; `answers` are dropped, and so sent, last.
+    fn apply<A: 'static>(
+        &mut self,
+        deltas: Vec<(&'static Kind, Delta)>,
+        upto: u64,
+        answers: A,
+        ctx: &mut Ctx<'_, Self>,
+    ) {
+        self.applied = upto;
+        let mut by_kind: BTreeMap<&'static str, (&'static Kind, Vec<Delta>)> = BTreeMap::new();
+        for (kind, delta) in deltas {
+            by_kind.entry(kind.resource).or_insert_with(|| (kind, Vec::new())).1.push(delta);
+        }
+        let mut folding = Vec::with_capacity(by_kind.len());
+        for (resource, (kind, deltas)) in by_kind {
+            let (answer, events) = oneshot::channel();
+            // A KindActor between two lives loads these from the database.
+            if self.kinds.get(resource).is_some_and(|k| k.tell(KindMsg::Apply(deltas, answer)).is_ok()) {
+                folding.push((kind, events));
+            }
+        }
+        let hub = self.hub.clone();
+        ctx.wait(
+            async move {
+                let mut all: Vec<(&'static Kind, Arc<Event>)> = Vec::new();
+                for (kind, events) in folding {
+                    all.extend(events.await.unwrap_or_default().into_iter().map(|e| (kind, e)));
+                }
+                all.sort_by_key(|(_, e)| e.revision);
+                hub.set_applied(upto);
+                // No receiver: no controllers yet.
+                let _ = hub.firehose.send(News::Events(Arc::new(all), upto));
+                drop(answers);
+            },
+            |_, (), _| {},
+        );
+    }
+
+    fn load(&mut self, kind: &'static Kind, reply: oneshot::Sender<Result<Loaded, String>>, ctx: &mut Ctx<'_, Self>) {
+        let hub = self.hub.clone();
+        let loading = async move {
+            let database = hub.database().ok_or("no database")?;
+            let (revision, objects) = database.load(kind).await.map_err(|e| e.to_string())?;
+            let mut snapshot = Snapshot { revision, ..Snapshot::default() };
+            for object in objects {
+                snapshot.objects.insert_mut(object.key.clone(), Arc::new(object));
+            }
+            let history = database.history_of_kind(kind, revision, BACKLOG / 2).await.map_err(|e| e.to_string())?;
+            let events = history.rows.into_iter().filter_map(event).collect();
+            Ok(Loaded { snapshot, since: history.since, events })
+        };
+        ctx.wait(loading, |feed, outcome, _| {
+            let _ = reply.send(outcome);
+            let _ = feed.hub.firehose.send(News::Reset);
+        });
+    }
+}
+
+fn delta(row: ChangeRow) -> Option<(&'static Kind, Delta)> {
+    let kind = by_resource(&row.resource)?;
+    Some((kind, Delta { change: row.change, revision: row.revision, object: Arc::new(row.object) }))
+}
+
+fn event(row: ChangeRow) -> Option<Arc<Event>> {
+    let previous = row.previous.map(Arc::new);
+    Some(Arc::new(Event::new(row.change, row.revision, Arc::new(row.object), previous)))
+}
+
+impl Worker for FeedActor {
+    type Msg = FeedMsg;
+    const CAPACITY: usize = 8192;
+
+    fn started(&mut self, ctx: &mut Ctx<'_, Self>) {
+        let hub = self.hub.clone();
+        let begin = async move {
+            let database = hub.database().ok_or("no database yet")?;
+            let revision = database.current_revision().await.map_err(|e| e.to_string())?;
+            let listener = database.listen().await.map_err(|e| e.to_string())?;
+            Ok::<_, String>((revision, listener))
+        };
+        ctx.wait(begin, |feed, outcome, ctx| match outcome {
+            Ok((revision, listener)) => {
+                feed.applied = revision;
+                feed.hub.set_applied(revision);
+                poll_later(ctx);
+                listen(listener, ctx);
+                ctx.ready();
+            }
+            Err(why) => ctx.fail(why),
+        });
+    }
+
+    fn handle(&mut self, msg: FeedMsg, ctx: &mut Ctx<'_, Self>) {
+        match msg {
+            FeedMsg::Committed(committed) => self.take(committed, ctx),
+            FeedMsg::Poll => self.read(ctx),
+            FeedMsg::Load(kind, reply) => self.load(kind, reply, ctx),
+        }
+    }
+}
+
+fn poll_later(ctx: &mut Ctx<'_, FeedActor>) {
+    ctx.later(POLL, |feed, ctx| {
+        feed.read(ctx);
+        poll_later(ctx);
+    });
+}
+
+/// Reads the log whenever another API server says that it wrote.
+fn listen(mut listener: Listener, ctx: &mut Ctx<'_, FeedActor>) {
+    let next = async move {
+        let heard = listener.next().await;
+        (listener, heard)
+    };
+    ctx.spawn(next, |feed, (listener, heard), ctx| {
+        if heard.is_some_and(|n| n.writer != feed.hub.writer_id() && n.revision > feed.applied) {
+            feed.read(ctx);
+        }
+        listen(listener, ctx);
+    });
+}

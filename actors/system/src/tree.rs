@@ -1,0 +1,205 @@
+//! The whole tree of the control plane on one page.
+//!
+//! ```text
+//! root (one_for_one)
+//! ├─ store (rest_for_one): pool → barrier → writer → feed → kinds (one_for_one): a KindActor per kind → keeper
+//! ├─ bootstrap (transient)
+//! ├─ api
+//! ├─ controllers (one_for_one): recorder, view, a ControllerActor per controller, scheduler
+//! └─ nodes (one_for_one): keeper of NodeActors, a NodeActor per Node
+//! ```
+
+use crate::{
+    bootstrap,
+    control::{
+        controller::{ControllerActor, ControllerHandle, SharedWork},
+        executor::Executor,
+        recorder::{RecorderActor, RecorderHandle},
+        view::{SharedView, ViewActor, Wired},
+    },
+    hub::Hub,
+    live::LiveActors,
+    state::{
+        barrier::BarrierActor,
+        feed::{FeedActor, FeedHandle},
+        keeper::KeeperActor,
+        kind::{KindActor, KindHandle},
+        pool::PoolActor,
+        writer::WriterActor,
+    },
+};
+use podium_controllers::Controller;
+use podium_kinds::KINDS;
+use podium_server::{
+    Server, ServerConfig,
+    auth::Tokens,
+    verbs::{Api, ApiConfig},
+};
+use podium_store::SealingKey;
+use podium_supervision::{
+    ChildSpec, Exit, Handle, Intensity, Placement, Restart, Root, Strategy, SupervisorHandle, Tree, child,
+};
+use std::{collections::HashMap, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+
+/// What a control plane is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The PostgreSQL that holds the state.
+    pub database_url: String,
+    /// Certificates and keys.
+    pub pki: PathBuf,
+    /// The data directory.
+    pub data: PathBuf,
+    /// Port of the API.
+    pub api_port: u16,
+    /// Address at which nodes and pods reach the API.
+    pub node_ip: IpAddr,
+    /// Addresses of Services.
+    pub service_cidr: ipnetwork::Ipv4Network,
+    /// Addresses of pods.
+    pub cluster_cidr: ipnetwork::Ipv4Network,
+    /// Address of the DNS Service.
+    pub cluster_dns: IpAddr,
+}
+
+/// The control plane, ready to run.
+pub struct ControlPlane {
+    root: Root,
+}
+
+impl ControlPlane {
+    /// Wires everything; nothing runs yet.
+    ///
+    /// # Errors
+    /// Keys or certificates that cannot be read.
+    pub fn new(settings: Settings) -> anyhow::Result<Self> {
+        let tree = Tree::default();
+        let sealing = SealingKey::load_or_create(&settings.pki.join("sealing.key"))?;
+        let hub = Hub::new(Arc::new(sealing), LiveActors::new(tree.clone()));
+        let config = ApiConfig { service_cidr: settings.service_cidr, ..ApiConfig::default() };
+        let api = Api::new(hub.clone(), config, Some(Tokens::load(&settings.pki)?));
+        let children = vec![
+            store(&tree, &hub, &settings),
+            bootstrap(&hub, &api, &settings),
+            serve(&api, &settings),
+            controllers(&tree, &hub, &api, &settings)?,
+        ];
+        let root = Root::new("root", &tree, Strategy::OneForOne, Intensity::default(), children);
+        Ok(Self { root })
+    }
+    /// Runs until `shutdown` resolves, or until the root supervisor gives up.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Exit {
+        self.root.run(shutdown).await
+    }
+}
+
+/// pool → barrier → writer → feed → kinds → keeper, on a thread of their own.
+fn store(tree: &Tree, hub: &Arc<Hub>, settings: &Settings) -> ChildSpec {
+    let (pool, keeper) = (Handle::<PoolActor>::new(), Handle::<KeeperActor>::new());
+    let feed = FeedHandle::default();
+    let kinds: Arc<HashMap<&'static str, KindHandle>> =
+        Arc::new(KINDS.iter().map(|k| (k.resource, KindHandle::new())).collect());
+    let actors = KINDS.iter().filter(|k| !k.live).map(|kind| {
+        let (shelf, feed) = (hub.shelf(kind), feed.clone());
+        child(kind.resource, &kinds[kind.resource], move || KindActor::new(shelf.clone(), feed.clone()))
+    });
+    let kind_actors = SupervisorHandle::new(actors.collect());
+    let h = hub.clone();
+    let url = settings.database_url.clone();
+    let make_pool = move || PoolActor::new(h.clone(), url.clone());
+    let h = hub.clone();
+    let make_barrier = move || BarrierActor::new(h.clone());
+    let (h, f) = (hub.clone(), feed.clone());
+    let make_writer = move || WriterActor::new(h.clone(), f.clone());
+    let (h, k) = (hub.clone(), kinds.clone());
+    let make_feed = move || FeedActor::new(h.clone(), k.clone());
+    let (h, k) = (hub.clone(), kinds);
+    let make_keeper = move || KeeperActor::new(h.clone(), k.clone());
+    let children = vec![
+        child("pool", &pool, make_pool),
+        child("barrier", &hub.barrier, make_barrier),
+        child("writer", &hub.writer, make_writer),
+        child("feed", &feed.0, make_feed),
+        kind_actors.spec("kinds", tree, Strategy::OneForOne, Intensity::patient()),
+        child("keeper", &keeper, make_keeper),
+    ];
+    SupervisorHandle::new(children)
+        .spec("store", tree, Strategy::RestForOne, Intensity::patient())
+        .placement(Placement::Own)
+}
+
+/// Makes the cluster's own objects once the state is there.
+fn bootstrap(hub: &Arc<Hub>, api: &Api, settings: &Settings) -> ChildSpec {
+    let (hub, api, settings) = (hub.clone(), api.clone(), settings.clone());
+    let start = move |cell: Arc<podium_supervision::cell::Cell>| -> podium_supervision::spec::Life {
+        let (hub, api, settings) = (hub.clone(), api.clone(), settings.clone());
+        Box::pin(async move {
+            cell.running();
+            while !hub.loaded() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            match bootstrap::ensure(&api, &settings).await {
+                Ok(()) => Exit::Normal,
+                Err(error) => Exit::Failed(error.message),
+            }
+        })
+    };
+    ChildSpec::new("bootstrap", Arc::new(start)).restart(Restart::Transient)
+}
+
+/// The HTTP server; its workers are threads of their own.
+fn serve(api: &Api, settings: &Settings) -> ChildSpec {
+    let api = api.clone();
+    let config = ServerConfig::new(settings.api_port, settings.pki.clone());
+    let start = move |cell: Arc<podium_supervision::cell::Cell>| -> podium_supervision::spec::Life {
+        let (api, config) = (api.clone(), config.clone());
+        Box::pin(async move {
+            cell.running();
+            let stop = cell.clone();
+            let serving = Server::run(config, api, async move { stop.stopped().await });
+            tokio::select! {
+                ended = serving => match ended {
+                    Ok(()) => Exit::Normal,
+                    Err(error) => Exit::Failed(error.to_string()),
+                },
+                () = cell.killed() => Exit::Killed,
+            }
+        })
+    };
+    ChildSpec::new("api", Arc::new(start)).shutdown(Duration::from_secs(5))
+}
+
+/// The view and all controllers, together on one thread.
+fn controllers(tree: &Tree, hub: &Arc<Hub>, api: &Api, settings: &Settings) -> anyhow::Result<ChildSpec> {
+    let ca = std::fs::read_to_string(settings.pki.join("ca.crt"))?;
+    let mut all: Vec<Arc<dyn Controller>> = podium_controllers::all(&podium_controllers::Config {
+        root_ca: ca,
+        cluster_cidr: settings.cluster_cidr,
+    });
+    all.push(Arc::new(podium_scheduler::Scheduler::default()));
+    let view: Arc<SharedView> = Arc::default();
+    let recorder = Handle::<RecorderActor>::new();
+    let wired: Arc<Vec<Wired>> = Arc::new(
+        all.into_iter().map(|controller| Wired { controller, handle: ControllerHandle::new() }).collect(),
+    );
+    let a = api.clone();
+    let mut children = vec![child("recorder", &recorder, move || RecorderActor::new(a.clone()))];
+    let (h, v, w) = (hub.clone(), view.clone(), wired.clone());
+    children.push(child("view", &Handle::new(), move || ViewActor::new(h.clone(), v.clone(), w.clone())));
+    for (n, wired) in wired.iter().enumerate() {
+        let controller = wired.controller.clone();
+        let name = controller.name();
+        let executor = Executor::new(api.clone(), name);
+        let component =
+            if name == "scheduler" { "default-scheduler".to_owned() } else { format!("{name}-controller") };
+        let recorder = RecorderHandle { handle: recorder.clone(), component };
+        let (view, hub, work) = (view.clone(), hub.clone(), SharedWork::default());
+        children.push(child(name, &wired.handle, move || {
+            // A different life draws different names.
+            let seed = uuid::Uuid::new_v4().as_u64_pair().0 ^ n as u64 ^ hub.applied();
+            ControllerActor::new(controller.clone(), view.clone(), executor.clone(), recorder.clone(), work.clone(), seed)
+        }));
+    }
+    let supervisor = SupervisorHandle::new(children);
+    Ok(supervisor.spec("controllers", tree, Strategy::OneForOne, Intensity::patient()).placement(Placement::Own))
+}

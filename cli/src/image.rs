@@ -1,0 +1,51 @@
+//! `podium image`: the images of this node, without a running cluster.
+
+use crate::{
+    args::{ImageArgs, ImageCommand, Output},
+    layout::Layout,
+};
+use anyhow::{Context, Result};
+use podium_oci::{Images, RegistryConfig};
+use serde_json::json;
+
+/// Runs the command.
+pub fn run(args: ImageArgs) -> Result<()> {
+    let layout = Layout::open(&args.place.data_dir)?;
+    let registries = RegistryConfig::load(&layout.data.join("registries.yaml"))?;
+    let images = Images::open(&layout.images(), registries).context("opening the image store")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match args.command {
+        ImageCommand::Load { tar } => {
+            for name in runtime.block_on(images.load(&tar))? {
+                println!("loaded {name}");
+            }
+        }
+        ImageCommand::Pull { reference } => {
+            let image = runtime.block_on(images.pull(&reference, None, |_| {}))?;
+            println!("pulled {} ({})", reference, image.id);
+        }
+        ImageCommand::List { output } => list(&images, output),
+        ImageCommand::Remove { reference } => {
+            images.remove(&reference)?;
+            println!("removed {reference}");
+        }
+    }
+    Ok(())
+}
+
+fn list(images: &Images, output: Output) {
+    let all = images.list();
+    if output == Output::Json {
+        let rows: Vec<_> =
+            all.iter().map(|i| json!({"id": i.id, "names": i.names, "size": i.size, "repoDigest": i.repo_digest})).collect();
+        println!("{}", json!(rows));
+        return;
+    }
+    println!("{:<50} {:<20} {:>10}", "IMAGE", "ID", "SIZE");
+    for image in all {
+        let id: String = image.id.trim_start_matches("sha256:").chars().take(12).collect();
+        for name in &image.names {
+            println!("{name:<50} {id:<20} {:>7} kB", image.size / 1000);
+        }
+    }
+}
