@@ -1,7 +1,12 @@
 //! ConfigMap: configuration data that pods consume.
 
-use crate::{Column, Kind, Strategy};
-use podium_types::Timestamp;
+use crate::{
+    Column, Context, Kind, Strategy, cells,
+    json::{self, count},
+    kind::ALL_VERBS,
+    rules,
+};
+use podium_types::{FieldError, Timestamp};
 use serde_json::{Value, json};
 
 /// core/v1 ConfigMap.
@@ -17,13 +22,9 @@ pub static KIND: Kind = Kind {
     namespaced: true,
     resource: "configmaps",
     schema: "io.k8s.api.core.v1.ConfigMap",
-    verbs: &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+    verbs: ALL_VERBS,
     subresources: &[],
-    columns: &[
-        Column { name: "Name", kind: "string", format: "name", priority: 0 },
-        Column { name: "Data", kind: "integer", format: "", priority: 0 },
-        Column { name: "Age", kind: "string", format: "", priority: 0 },
-    ],
+    columns: &[Column::NAME, Column::integer("Data"), Column::AGE],
     row,
     selectable: &[],
     select: None,
@@ -34,10 +35,31 @@ pub static KIND: Kind = Kind {
     strategy: &ConfigMap,
 };
 
-struct ConfigMap;
-impl Strategy for ConfigMap {}
+fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+    let data = count(&object["data"]) + count(&object["binaryData"]);
+    vec![cells::name(object), json!(data), cells::age(object, now)]
+}
 
-fn row(object: &Value, _now: Timestamp) -> Vec<Value> {
-    let count = |field: &str| object[field].as_object().map_or(0, serde_json::Map::len);
-    vec![json!(podium_types::meta::name(object)), json!(count("data") + count("binaryData")), json!("")]
+struct ConfigMap;
+
+impl Strategy for ConfigMap {
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        for field in ["data", "binaryData"] {
+            rules::data_keys(&mut errors, &object[field], field);
+        }
+        for (key, _) in json::members(&object["data"]) {
+            if !object["binaryData"][key].is_null() {
+                let detail = "duplicate of key present in binaryData";
+                errors.push(FieldError::invalid(format!("data[{key}]"), &json!(key), detail));
+            }
+        }
+        rules::data_base64(&mut errors, &object["binaryData"], "binaryData");
+        rules::data_size(&mut errors, &object["data"], &object["binaryData"], "");
+        errors
+    }
+
+    fn validate_update(&self, object: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
+        rules::sealed_data(object, old, &["data", "binaryData"])
+    }
 }

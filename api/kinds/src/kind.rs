@@ -4,6 +4,12 @@ use crate::Strategy;
 use podium_types::Timestamp;
 use serde_json::Value;
 
+/// Verbs of a kind that can be read and written in every way.
+pub(crate) const ALL_VERBS: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/// Verbs of a subresource that is a part of its parent.
+const PART_VERBS: &[&str] = &["get", "patch", "update"];
+
 /// A served kind. One `static` per file in this crate.
 pub struct Kind {
     /// API group, `""` for core.
@@ -67,6 +73,26 @@ pub struct Subresource {
     pub verbs: &'static [&'static str],
 }
 
+impl Subresource {
+    /// A part of the parent, read and written as the parent's kind (`status`).
+    pub const fn part(name: &'static str, kind: &'static str) -> Self {
+        Self { name, kind, group_version: None, verbs: PART_VERBS }
+    }
+    /// `scale`, as autoscaling/v1 has it.
+    pub const fn scale() -> Self {
+        Self { name: "scale", kind: "Scale", group_version: Some(("autoscaling", "v1")), verbs: PART_VERBS }
+    }
+    /// An action with verbs of its own (`exec`).
+    pub const fn action(name: &'static str, kind: &'static str, verbs: &'static [&'static str]) -> Self {
+        Self { name, kind, group_version: None, verbs }
+    }
+    /// The same, with a body of another group.
+    pub const fn of_group(mut self, group: &'static str, version: &'static str) -> Self {
+        self.group_version = Some((group, version));
+        self
+    }
+}
+
 /// A column of `kubectl get`.
 pub struct Column {
     /// `Ready`
@@ -79,6 +105,27 @@ pub struct Column {
     pub priority: i32,
 }
 
+impl Column {
+    /// The object's name.
+    pub const NAME: Self = Self { name: "Name", kind: "string", format: "name", priority: 0 };
+    /// Time since the object was made.
+    pub const AGE: Self = Self::text("Age");
+
+    /// A column of strings.
+    pub const fn text(name: &'static str) -> Self {
+        Self { name, kind: "string", format: "", priority: 0 }
+    }
+    /// A column of integers.
+    pub const fn integer(name: &'static str) -> Self {
+        Self { name, kind: "integer", format: "", priority: 0 }
+    }
+    /// The same column, shown with `-o wide` only.
+    pub const fn wide(mut self) -> Self {
+        self.priority = 1;
+        self
+    }
+}
+
 impl Kind {
     /// `v1` or `apps/v1`, of the storage version.
     pub fn api_version(&self) -> String {
@@ -87,5 +134,18 @@ impl Kind {
     /// The subresource of that name.
     pub fn subresource(&self, name: &str) -> Option<&'static Subresource> {
         self.subresources.iter().find(|s| s.name == name)
+    }
+    /// The value that a field selector compares with; `None` where the kind has no such selector.
+    ///
+    /// Absent fields are `""`, as in Kubernetes.
+    pub fn field(&self, object: &Value, selector: &str) -> Option<String> {
+        let meta = matches!(selector, "metadata.name" | "metadata.namespace");
+        if !meta && !self.selectable.contains(&selector) {
+            return None;
+        }
+        Some(match self.select {
+            Some(select) if !meta => select(object, selector),
+            _ => crate::json::plain(crate::json::at(object, selector)),
+        })
     }
 }

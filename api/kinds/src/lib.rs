@@ -5,15 +5,49 @@
 //! Deliberately absent: I/O, the clock, and any knowledge of HTTP.
 
 pub mod kind;
+pub mod names;
+pub mod pod;
+pub mod service;
 pub mod strategy;
 
+mod actor;
+mod cells;
 mod configmap;
+mod deployment;
+mod endpoints;
+mod endpointslice;
+mod event;
+mod json;
+mod lease;
+mod namespace;
+mod node;
+mod replicaset;
+mod resources;
+mod rules;
+mod secret;
+mod serviceaccount;
+mod workload;
 
 pub use kind::{Column, Kind, Row, Subresource};
 pub use strategy::{Context, NoStrategy, Strategy};
 
 /// Every kind that Podium serves, in discovery order within its group.
-pub static KINDS: &[&Kind] = &[&configmap::KIND];
+pub static KINDS: &[&Kind] = &[
+    &configmap::KIND,
+    &endpoints::KIND,
+    &event::KIND,
+    &namespace::KIND,
+    &node::KIND,
+    &pod::KIND,
+    &secret::KIND,
+    &serviceaccount::KIND,
+    &service::KIND,
+    &deployment::KIND,
+    &replicaset::KIND,
+    &lease::KIND,
+    &endpointslice::KIND,
+    &actor::KIND,
+];
 
 /// The kind stored under `resource` (`pods`, `deployments.apps`).
 pub fn by_resource(resource: &str) -> Option<&'static Kind> {

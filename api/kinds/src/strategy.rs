@@ -1,5 +1,6 @@
 //! What a kind does to its objects on their way into the store.
 
+pub use crate::names::dns_subdomain;
 use podium_types::{FieldError, Timestamp};
 use serde_json::Value;
 
@@ -33,7 +34,7 @@ pub trait Strategy: Sync {
     }
     /// Rules for a name; the reason where it is refused. DNS-1123 subdomain unless overridden.
     fn validate_name(&self, name: &str) -> Result<(), String> {
-        crate::strategy::dns_subdomain(name)
+        dns_subdomain(name)
     }
     /// Warnings for the client (`Warning` headers).
     fn warnings(&self, _object: &Value) -> Vec<String> {
@@ -44,24 +45,3 @@ pub trait Strategy: Sync {
 /// For kinds without rules of their own.
 pub struct NoStrategy;
 impl Strategy for NoStrategy {}
-
-/// RFC 1123 subdomain, in Kubernetes' words.
-pub fn dns_subdomain(name: &str) -> Result<(), String> {
-    let part = |s: &str| {
-        let b = s.as_bytes();
-        !b.is_empty()
-            && b.iter().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == b'-')
-            && b[0] != b'-'
-            && b[b.len() - 1] != b'-'
-    };
-    if name.len() > 253 {
-        return Err("must be no more than 253 bytes".to_owned());
-    }
-    if name.split('.').all(part) {
-        return Ok(());
-    }
-    Err("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
-         start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-         '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-        .to_owned())
-}

@@ -1,0 +1,159 @@
+//! Deployment: rolls pods of a template from one version to the next.
+
+use crate::{
+    Column, Context, Kind, Strategy, Subresource, cells,
+    cells::number,
+    json::{at_mut, int, is_unset, set_default, text},
+    kind::ALL_VERBS,
+    rules::{self, Errors},
+    workload,
+};
+use podium_types::{FieldError, Timestamp};
+use serde_json::{Value, json};
+
+/// Old ReplicaSets kept for a rollback.
+const REVISION_HISTORY: i64 = 10;
+/// Seconds without progress after which a rollout counts as failed.
+const PROGRESS_DEADLINE_SECONDS: i64 = 600;
+/// Share of the replicas that a rolling update may add, and may take away.
+const ROLLING_SHARE: &str = "25%";
+
+/// apps/v1 Deployment.
+pub static KIND: Kind = Kind {
+    group: "apps",
+    versions: &["v1"],
+    kind: "Deployment",
+    list_kind: "DeploymentList",
+    plural: "deployments",
+    singular: "deployment",
+    short_names: &["deploy"],
+    categories: &["all"],
+    namespaced: true,
+    resource: "deployments.apps",
+    schema: "io.k8s.api.apps.v1.Deployment",
+    verbs: ALL_VERBS,
+    subresources: &[Subresource::scale(), Subresource::part("status", "Deployment")],
+    columns: &[
+        Column::NAME,
+        Column::text("Ready"),
+        Column::integer("Up-to-date"),
+        Column::integer("Available"),
+        Column::AGE,
+        Column::text("Containers").wide(),
+        Column::text("Images").wide(),
+        Column::text("Selector").wide(),
+    ],
+    row,
+    selectable: &[],
+    select: None,
+    generation: true,
+    graceful: None,
+    sealed: false,
+    live: false,
+    strategy: &Deployment,
+};
+
+struct Deployment;
+
+impl Strategy for Deployment {
+    fn default(&self, object: &mut Value) {
+        workload::defaults(object);
+        let Some(spec) = object.get_mut("spec") else { return };
+        set_default(spec, "revisionHistoryLimit", REVISION_HISTORY);
+        set_default(spec, "progressDeadlineSeconds", PROGRESS_DEADLINE_SECONDS);
+        set_default(spec, "strategy", json!({}));
+        let Some(strategy) = at_mut(spec, "strategy") else { return };
+        set_default(strategy, "type", "RollingUpdate");
+        if strategy["type"] == "RollingUpdate" {
+            set_default(strategy, "rollingUpdate", json!({}));
+            for field in ["maxSurge", "maxUnavailable"] {
+                if let Some(rolling) = at_mut(strategy, "rollingUpdate") {
+                    set_default(rolling, field, ROLLING_SHARE);
+                }
+            }
+        }
+    }
+
+    fn prepare_create(&self, object: &mut Value, _context: &Context<'_>) {
+        workload::fresh_status(object, json!({}));
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = workload::validate(object);
+        let spec = &object["spec"];
+        rules::at_least(&mut errors, &spec["revisionHistoryLimit"], "spec.revisionHistoryLimit", 0);
+        strategy(&mut errors, &spec["strategy"]);
+        let deadline = &spec["progressDeadlineSeconds"];
+        rules::at_least(&mut errors, deadline, "spec.progressDeadlineSeconds", 0);
+        if deadline.as_i64().is_some_and(|d| d <= int(&spec["minReadySeconds"])) {
+            let why = "must be greater than minReadySeconds";
+            errors.push(FieldError::invalid("spec.progressDeadlineSeconds", deadline, why));
+        }
+        errors
+    }
+
+    fn validate_update(&self, object: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
+        workload::validate_update(object, old)
+    }
+}
+
+fn strategy(errors: &mut Errors, strategy: &Value) {
+    rules::required_one_of(errors, &strategy["type"], "spec.strategy.type", &["Recreate", "RollingUpdate"]);
+    let rolling = &strategy["rollingUpdate"];
+    match text(&strategy["type"]) {
+        "Recreate" if !rolling.is_null() => {
+            let why = "may not be specified when strategy `type` is 'Recreate'";
+            errors.push(FieldError::forbidden("spec.strategy.rollingUpdate", why));
+        }
+        "RollingUpdate" if rolling.is_null() => {
+            let why = "this should be defaulted and never be nil";
+            errors.push(FieldError::required("spec.strategy.rollingUpdate", why));
+        }
+        "RollingUpdate" => {
+            let [surge, unavailable] =
+                ["maxSurge", "maxUnavailable"].map(|field| share(errors, &rolling[field], field));
+            if surge == Some(0) && unavailable == Some(0) {
+                let why = "may not be 0 when `maxSurge` is 0";
+                let path = "spec.strategy.rollingUpdate.maxUnavailable";
+                errors.push(FieldError::invalid(path, &rolling["maxUnavailable"], why));
+            }
+            if rolling["maxUnavailable"].is_string() && unavailable.is_some_and(|percent| percent > 100) {
+                let path = "spec.strategy.rollingUpdate.maxUnavailable";
+                errors.push(FieldError::invalid(path, &rolling["maxUnavailable"], "must not be greater than 100%"));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A count or a percentage as its number; reports what is neither.
+fn share(errors: &mut Errors, value: &Value, field: &str) -> Option<i64> {
+    const PERCENT: &str = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or \
+                           '93%', regex used for validation is '[0-9]+%')";
+    let path = format!("spec.strategy.rollingUpdate.{field}");
+    if is_unset(value) {
+        return Some(0);
+    }
+    let Some(percent) = value.as_str() else {
+        rules::at_least(errors, value, &path, 0);
+        return value.as_i64();
+    };
+    let digits = percent.strip_suffix('%').filter(|d| !d.is_empty() && d.bytes().all(|c| c.is_ascii_digit()));
+    if digits.is_none() {
+        errors.push(FieldError::invalid(path, value, PERCENT));
+    }
+    digits?.parse().ok()
+}
+
+fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+    let ready = format!("{}/{}", number(object, "status.readyReplicas"), number(object, "spec.replicas"));
+    let mut cells = vec![
+        cells::name(object),
+        json!(ready),
+        number(object, "status.updatedReplicas"),
+        number(object, "status.availableReplicas"),
+        cells::age(object, now),
+    ];
+    cells.extend(workload::wide_cells(object));
+    cells
+}

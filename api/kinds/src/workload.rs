@@ -1,0 +1,75 @@
+//! What the kinds that keep replicas of a pod template have in common.
+
+use crate::{
+    cells,
+    json::{at, at_mut, is_unset, set_default},
+    pod,
+    rules::{self, Errors, child},
+};
+use podium_types::{FieldError, meta};
+use serde_json::{Value, json};
+
+/// `apps` kinds with `spec.replicas`, `spec.selector` and `spec.template`.
+pub(crate) fn defaults(object: &mut Value) {
+    let Some(spec) = object.get_mut("spec") else { return };
+    set_default(spec, "replicas", 1);
+    if let Some(pod) = at_mut(spec, "template.spec") {
+        pod::default_spec(pod);
+    }
+}
+
+/// Rules for replicas, selector and template.
+pub(crate) fn validate(object: &Value) -> Errors {
+    let spec = &object["spec"];
+    let mut errors = Errors::new();
+    rules::at_least(&mut errors, &spec["replicas"], "spec.replicas", 0);
+    rules::at_least(&mut errors, &spec["minReadySeconds"], "spec.minReadySeconds", 0);
+    let selector = &spec["selector"];
+    if selector.is_null() {
+        errors.push(FieldError::required("spec.selector", ""));
+    } else {
+        rules::label_selector(&mut errors, selector, "spec.selector");
+        if is_unset(&selector["matchLabels"]) && is_unset(&selector["matchExpressions"]) {
+            let why = "empty selector is invalid for deployment";
+            errors.push(FieldError::invalid("spec.selector", selector, why));
+        }
+    }
+    template(&mut errors, spec);
+    errors
+}
+
+fn template(errors: &mut Errors, spec: &Value) {
+    let template = &spec["template"];
+    let labels = at(template, "metadata.labels");
+    if !rules::selects(&spec["selector"], labels) {
+        let why = "`selector` does not match template `labels`";
+        let labels = if labels.is_null() { &json!({}) } else { labels };
+        errors.push(FieldError::invalid("spec.template.metadata.labels", labels, why));
+    }
+    let path = "spec.template.spec";
+    rules::one_of(errors, at(template, "spec.restartPolicy"), &child(path, "restartPolicy"), &["Always"]);
+    if !at(template, "spec.activeDeadlineSeconds").is_null() {
+        let why = "activeDeadlineSeconds in ReplicaSet is not Supported";
+        errors.push(FieldError::forbidden(child(path, "activeDeadlineSeconds"), why));
+    }
+}
+
+/// The selector says which pods are the object's own: it stays.
+pub(crate) fn validate_update(object: &Value, old: &Value) -> Errors {
+    let mut errors = Errors::new();
+    rules::immutable(&mut errors, at(object, "spec.selector"), at(old, "spec.selector"), "spec.selector");
+    errors
+}
+
+/// Containers, images and selector: the cells that `-o wide` adds.
+pub(crate) fn wide_cells(object: &Value) -> [Value; 3] {
+    let [names, images] = cells::containers(at(object, "spec.template.spec"));
+    [names, images, json!(cells::label_selector(at(object, "spec.selector")))]
+}
+
+/// Status of an object that its controller has not seen yet.
+pub(crate) fn fresh_status(object: &mut Value, status: Value) {
+    if let Value::Object(status) = status {
+        *meta::member_mut(object, "status") = status;
+    }
+}
