@@ -4,4 +4,5 @@
 //! immutable snapshots that reads are served from. Deliberately absent: sockets,
 //! the database, the clock.
 
+pub mod selectors;
 pub mod state;
