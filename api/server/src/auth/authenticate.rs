@@ -1,0 +1,1 @@
+//! Authentication is filled in below.

@@ -1,0 +1,1 @@
+//! Authorization is filled in below.

@@ -1,0 +1,256 @@
+//! Replacing an object, or one subresource of it.
+
+use super::{
+    Api, CONFLICT_RETRIES, WriteOptions, Written, commit,
+    create::{check_namespace, identify},
+    metadata,
+};
+use crate::{admission, user::User};
+use podium_kinds::{Context, Kind};
+use crate::gap::defaults;
+use podium_machinery::{
+    state::{Action, Body, Object, WriteError},
+};
+use podium_types::{ApiError, Key, meta};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Kinds that a PUT creates where they are not there (as `AllowCreateOnUpdate` in Kubernetes).
+const CREATE_ON_UPDATE: &[&str] =
+    &["services", "endpoints", "events", "events.events.k8s.io", "leases.coordination.k8s.io"];
+/// Subresources whose write does not run the rules of the kind: they are narrow by themselves.
+const FINALIZE: &str = "finalize";
+
+impl Api {
+    /// Replaces the object of `key`, or its `status` or another `subresource`.
+    ///
+    /// With a `resourceVersion` in the object the write happens at that revision or not at all.
+    pub async fn update(
+        &self,
+        user: &User,
+        kind: &'static Kind,
+        key: &Key,
+        subresource: &str,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, ApiError> {
+        if kind.live {
+            return Err(ApiError::method_not_allowed());
+        }
+        let exists = self.peek(kind, key).is_some();
+        if !exists && subresource.is_empty() && CREATE_ON_UPDATE.contains(&kind.resource) && meta::uid(&object).is_empty() {
+            let mut object = object;
+            named(kind, key, &mut object)?;
+            meta::metadata_mut(&mut object).remove("resourceVersion");
+            return self.create(user, kind, &key.namespace, object, options).await;
+        }
+        let unconditional = meta::string(&object, "resourceVersion").is_empty();
+        self.modify(user, kind, key, subresource, options, unconditional, |_| Ok(object.clone())).await
+    }
+
+    /// Reads, changes and commits; begins anew where somebody else wrote and `retry` allows it.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) async fn modify(
+        &self,
+        user: &User,
+        kind: &'static Kind,
+        key: &Key,
+        subresource: &str,
+        options: &WriteOptions,
+        retry: bool,
+        change: impl Fn(&Value) -> Result<Value, ApiError>,
+    ) -> Result<Written, ApiError> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let current = self.get(kind, key).await?;
+            let old = current.value();
+            let mut new = change(&old)?;
+            named(kind, key, &mut new)?;
+            preconditions(kind, &new, &current)?;
+            let reserved = self.merge(user, kind, subresource, &mut new, &old).await?;
+            let warnings = if subresource.is_empty() { kind.strategy.warnings(&new) } else { Vec::new() };
+            if new == old {
+                return Ok(Written { object: current, warnings, created: false });
+            }
+            if options.dry_run {
+                let object = commit::unsaved(&new, current.revision);
+                return Ok(Written { object, warnings, created: false });
+            }
+            let (uid, expected, body) = (current.uid.clone(), current.revision, Body::of(&new));
+            let action = if finished(kind, &new, &old) {
+                Action::Delete { uid, expected, body }
+            } else {
+                Action::Update { uid, expected, body }
+            };
+            let done = self.commit(user, kind, key, action).await;
+            drop(reserved);
+            match done {
+                Ok(object) => return Ok(Written { object, warnings, created: false }),
+                Err(WriteError::Conflict) if retry && attempts < CONFLICT_RETRIES => {}
+                Err(error) => return Err(commit::explain(kind, &key.name, error)),
+            }
+        }
+    }
+
+    /// Makes of `new` what will be stored after `old`: what a client may not change comes from `old`.
+    async fn merge(
+        &self,
+        user: &User,
+        kind: &'static Kind,
+        subresource: &str,
+        new: &mut Value,
+        old: &Value,
+    ) -> Result<admission::Reserved, ApiError> {
+        carry_over(new, old);
+        match subresource {
+            "" => {
+                if kind.subresource("status").is_some() {
+                    restore(new, old, "status");
+                }
+            }
+            "status" => only_status(kind, new, old),
+            FINALIZE => {
+                let finalizers = new["spec"]["finalizers"].take();
+                *new = old.clone();
+                meta::member_mut(new, "spec").insert("finalizers".into(), finalizers);
+            }
+            _ => restore(new, old, "status"),
+        }
+        let mut reserved = admission::Reserved::default();
+        let mut errors = Vec::new();
+        if subresource != FINALIZE {
+            let context = Context { now: self.backend().now(), user: &user.name, subresource };
+            defaults::apply(kind.schema, new);
+            kind.strategy.default(new);
+            kind.strategy.prepare_update(new, old, &context);
+            if subresource.is_empty() {
+                reserved = admission::on_update(self, kind, new, old)?;
+                errors.extend(kind.strategy.validate(new));
+            }
+            errors.extend(kind.strategy.validate_update(new, old, &context));
+        }
+        bump_generation(kind, new, old);
+        errors.extend(metadata::validate(kind, new, Some(old)));
+        if errors.is_empty() {
+            Ok(reserved)
+        } else {
+            Err(ApiError::invalid(kind.kind, kind.group, meta::name(new), &errors))
+        }
+    }
+}
+
+/// The object must bear the name and namespace of the request, or none.
+fn named(kind: &Kind, key: &Key, object: &mut Value) -> Result<(), ApiError> {
+    if !object.is_object() || !(object["metadata"].is_null() || object["metadata"].is_object()) {
+        return Err(ApiError::bad_request("the object provided is unrecognized (must be of type Object)"));
+    }
+    let name = meta::name(object);
+    if !name.is_empty() && name != key.name {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({})",
+            key.name
+        )));
+    }
+    identify(kind, object);
+    check_namespace(kind, &key.namespace, object)?;
+    meta::metadata_mut(object).insert("name".into(), key.name.as_str().into());
+    Ok(())
+}
+
+/// uid and revision, where the client named them.
+fn preconditions(kind: &Kind, new: &Value, current: &Arc<Object>) -> Result<(), ApiError> {
+    let uid = meta::uid(new);
+    if !uid.is_empty() && uid != current.uid {
+        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", current.uid);
+        return Err(ApiError::conflict(kind.plural, kind.group, &current.key.name, &why));
+    }
+    let revision = meta::string(new, "resourceVersion");
+    if revision.is_empty() {
+        return Ok(());
+    }
+    match revision.parse::<u64>() {
+        Ok(revision) if revision == current.revision => Ok(()),
+        Ok(_) => Err(ApiError::modified(kind.plural, kind.group, &current.key.name)),
+        Err(_) => Err(ApiError::invalid(
+            kind.kind,
+            kind.group,
+            &current.key.name,
+            &[podium_types::FieldError::invalid("metadata.resourceVersion", &revision.into(), "must be an integer")],
+        )),
+    }
+}
+
+/// Metadata that only the server sets.
+fn carry_over(new: &mut Value, old: &Value) {
+    let metadata = meta::metadata_mut(new);
+    metadata.remove("managedFields");
+    for field in metadata::OWNED.iter().chain(&["resourceVersion", "generateName", "managedFields"]) {
+        match old["metadata"].get(field) {
+            Some(value) => metadata.insert((*field).into(), value.clone()),
+            None => metadata.remove(*field),
+        };
+    }
+    // Empty members are absent in Kubernetes' own objects; without this a no-op would be a write.
+    for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
+        let empty = match metadata.get(field) {
+            Some(Value::Object(map)) => map.is_empty(),
+            Some(Value::Array(list)) => list.is_empty(),
+            Some(Value::Null) => true,
+            _ => false,
+        };
+        if empty && old["metadata"].get(field) != metadata.get(field) {
+            metadata.remove(field);
+        }
+    }
+}
+
+fn restore(new: &mut Value, old: &Value, field: &str) {
+    let Some(map) = new.as_object_mut() else { return };
+    match old.get(field) {
+        Some(value) => map.insert(field.into(), value.clone()),
+        None => map.remove(field),
+    };
+}
+
+/// A status write changes status, annotations, and labels save where a controller selects by them.
+fn only_status(kind: &Kind, new: &mut Value, old: &Value) {
+    let mut result = old.clone();
+    let fields: &[&str] = if kind.group == "apps" { &["annotations"] } else { &["annotations", "labels"] };
+    for field in fields {
+        let metadata = meta::metadata_mut(&mut result);
+        match new["metadata"].get(*field) {
+            Some(value) => metadata.insert((*field).into(), value.clone()),
+            None => metadata.remove(*field),
+        };
+    }
+    restore(&mut result, new, "status");
+    *new = result;
+}
+
+/// The generation counts changes of what is wished for: everything but metadata and status.
+fn bump_generation(kind: &Kind, new: &mut Value, old: &Value) {
+    if !kind.generation {
+        return;
+    }
+    let members = |v: &Value| v.as_object().map_or(0, |m| m.iter().filter(|(k, _)| !outside(k)).count());
+    let same = members(new) == members(old)
+        && new.as_object().into_iter().flatten().filter(|(k, _)| !outside(k)).all(|(k, v)| old.get(k) == Some(v));
+    if !same {
+        let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+        meta::metadata_mut(new).insert("generation".into(), json!(generation));
+    }
+}
+
+fn outside(member: &str) -> bool {
+    matches!(member, "metadata" | "status" | "kind" | "apiVersion")
+}
+
+/// Whether this update removed the last thing that kept an object under deletion.
+fn finished(kind: &Kind, new: &Value, old: &Value) -> bool {
+    let waiting = |v: &Value| v["spec"]["finalizers"].as_array().is_some_and(|f| !f.is_empty());
+    meta::is_deleting(old)
+        && old["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+        && meta::finalizers(new).next().is_none()
+        && !(kind.resource == "namespaces" && waiting(new))
+}
