@@ -4,6 +4,7 @@
 //! table columns, the KindActor and the generic tests all iterate the table.
 //! Deliberately absent: I/O, the clock, and any knowledge of HTTP.
 
+pub mod docs;
 pub mod kind;
 pub mod names;
 pub mod pod;
@@ -27,6 +28,9 @@ mod rules;
 mod secret;
 mod serviceaccount;
 mod workload;
+
+#[cfg(test)]
+mod tests;
 
 pub use kind::{Column, Kind, Row, Subresource};
 pub use strategy::{Context, NoStrategy, Strategy};

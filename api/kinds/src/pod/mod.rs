@@ -3,6 +3,8 @@
 mod columns;
 mod defaults;
 mod qos;
+mod update;
+mod validate;
 
 use crate::{
     Column, Context, Kind, Strategy, Subresource,
@@ -10,10 +12,12 @@ use crate::{
     kind::ALL_VERBS,
 };
 use columns::row;
+use podium_types::FieldError;
 use serde_json::{Value, json};
 
 pub(crate) use defaults::pod_spec as default_spec;
 pub use qos::qos_class;
+pub(crate) use validate::template as validate_template;
 
 /// Grace of a pod that names none, in seconds.
 pub const DEFAULT_GRACE_SECONDS: i64 = 30;
@@ -83,6 +87,22 @@ impl Strategy for Pod {
     fn prepare_create(&self, object: &mut Value, _context: &Context<'_>) {
         let class = qos_class(object);
         set(object, "status", json!({"phase": "Pending", "qosClass": class}));
+    }
+
+    fn prepare_update(&self, object: &mut Value, old: &Value, context: &Context<'_>) {
+        update::prepare(object, old, context.subresource);
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        validate::pod(object)
+    }
+
+    fn validate_update(&self, object: &Value, old: &Value, context: &Context<'_>) -> Vec<FieldError> {
+        update::validate(object, old, context.subresource)
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        validate::warnings(&object["spec"], "spec")
     }
 }
 
