@@ -1,1 +1,16 @@
-//! Pure pod and container state machines, probes, back-off, QoS, resource arithmetic.
+//! The life of a pod on a node, as decisions: state machine, probes, back-off, environment, resources.
+//!
+//! Pure: time is an argument, nothing is read or started here. [`PodMachine::step`] takes what happened and returns
+//! what is to be done; the agent does it. Deliberately absent: eviction, in-place resize and ephemeral containers.
+
+pub mod backoff;
+pub mod env;
+pub mod machine;
+pub mod probe;
+pub mod qos;
+pub mod resources;
+
+pub use backoff::Backoff;
+pub use machine::{Action, ContainerEnd, Event, ImageFailure, PodMachine, Role, Seen, SeenState};
+pub use podium_types::Timestamp;
+pub use probe::{ProbeKind, ProbeMachine};

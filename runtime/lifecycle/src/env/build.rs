@@ -1,0 +1,129 @@
+//! All variables of a container, in the kubelet's order: services, envFrom, env.
+
+use super::{Facts, expand, field, resource_field};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVar, Pod, Secret};
+use std::{collections::BTreeMap, fmt};
+
+/// What references lead to.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// ConfigMaps of the pod's namespace, by name; a missing one does not exist.
+    pub config_maps: BTreeMap<String, ConfigMap>,
+    /// Secrets, likewise.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Variables of Services ([`super::service_env`]).
+    pub services: Vec<(String, String)>,
+    /// Addresses and allocatable resources.
+    pub facts: Facts,
+}
+
+/// Why a container cannot be configured (`CreateContainerConfigError`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvError(pub String);
+
+impl fmt::Display for EnvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for EnvError {}
+
+/// The container's variables; later ones replace earlier ones of the same name.
+pub fn build(pod: &Pod, container: &Container, sources: &Sources) -> Result<Vec<(String, String)>, EnvError> {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let mut env = Env::default();
+    for (name, value) in &sources.services {
+        env.set(name.clone(), value.clone());
+    }
+    for from in container.env_from.iter().flatten() {
+        let prefix = from.prefix.as_deref().unwrap_or_default();
+        if let Some(reference) = &from.config_map_ref {
+            match sources.config_maps.get(&reference.name) {
+                Some(map) => map.data.iter().flatten().for_each(|(k, v)| env.set(format!("{prefix}{k}"), v.clone())),
+                None if reference.optional == Some(true) => {}
+                None => return Err(missing("configmap", &reference.name)),
+            }
+        }
+        if let Some(reference) = &from.secret_ref {
+            match sources.secrets.get(&reference.name) {
+                Some(secret) => secret
+                    .data
+                    .iter()
+                    .flatten()
+                    .for_each(|(k, v)| env.set(format!("{prefix}{k}"), String::from_utf8_lossy(&v.0).into_owned())),
+                None if reference.optional == Some(true) => {}
+                None => return Err(missing("secret", &reference.name)),
+            }
+        }
+    }
+    for variable in container.env.iter().flatten() {
+        let value = match (&variable.value, &variable.value_from) {
+            (Some(text), _) if !text.is_empty() => Some(expand(text, |name| env.get(name))),
+            (_, None) => Some(String::new()),
+            (_, Some(_)) => reference(pod, container, sources, namespace, variable)?,
+        };
+        if let Some(value) = value {
+            env.set(variable.name.clone(), value);
+        }
+    }
+    Ok(env.list)
+}
+
+fn missing(kind: &str, name: &str) -> EnvError {
+    EnvError(format!("{kind} \"{name}\" not found"))
+}
+
+fn reference(
+    pod: &Pod,
+    container: &Container,
+    sources: &Sources,
+    namespace: &str,
+    variable: &EnvVar,
+) -> Result<Option<String>, EnvError> {
+    let Some(from) = &variable.value_from else { return Ok(None) };
+    if let Some(selector) = &from.field_ref {
+        return field(pod, &sources.facts, &selector.field_path).map(Some).map_err(EnvError);
+    }
+    if let Some(selector) = &from.resource_field_ref {
+        return resource_field(pod, Some(container), &sources.facts, selector).map(Some).map_err(EnvError);
+    }
+    let (kind, name, key, optional, found) = if let Some(selector) = &from.config_map_key_ref {
+        let map = sources.config_maps.get(&selector.name);
+        let value = map.map(|m| m.data.as_ref().and_then(|d| d.get(&selector.key)).cloned());
+        ("configmap", &selector.name, &selector.key, selector.optional, value)
+    } else if let Some(selector) = &from.secret_key_ref {
+        let secret = sources.secrets.get(&selector.name);
+        let value = secret.map(|s| {
+            s.data.as_ref().and_then(|d| d.get(&selector.key)).map(|v| String::from_utf8_lossy(&v.0).into_owned())
+        });
+        ("secret", &selector.name, &selector.key, selector.optional, value)
+    } else {
+        return Err(EnvError(format!("environment variable {} has an unsupported source", variable.name)));
+    };
+    match found {
+        Some(Some(value)) => Ok(Some(value)),
+        _ if optional == Some(true) => Ok(None),
+        None => Err(missing(kind, name)),
+        Some(None) => {
+            let title = if kind == "secret" { "Secret" } else { "ConfigMap" };
+            Err(EnvError(format!("couldn't find key {key} in {title} {namespace}/{name}")))
+        }
+    }
+}
+
+#[derive(Default)]
+struct Env {
+    list: Vec<(String, String)>,
+}
+
+impl Env {
+    fn get(&self, name: &str) -> Option<String> {
+        self.list.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone())
+    }
+    fn set(&mut self, name: String, value: String) {
+        match self.list.iter_mut().find(|(n, _)| *n == name) {
+            Some(entry) => entry.1 = value,
+            None => self.list.push((name, value)),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Quality of service: who is killed first when memory runs short.
+
+use crate::resources::amount;
+use k8s_openapi::api::core::v1::{Container, Pod};
+
+/// `pod.status.qosClass`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QosClass {
+    /// Every container has limits, and requests equal to them.
+    Guaranteed,
+    /// Some container asks for something.
+    Burstable,
+    /// Nothing is asked for.
+    BestEffort,
+}
+
+impl QosClass {
+    /// As in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Guaranteed => "Guaranteed",
+            Self::Burstable => "Burstable",
+            Self::BestEffort => "BestEffort",
+        }
+    }
+
+    /// As in cgroup paths; Guaranteed pods have no level of their own.
+    pub fn cgroup(self) -> Option<&'static str> {
+        match self {
+            Self::Guaranteed => None,
+            Self::Burstable => Some("burstable"),
+            Self::BestEffort => Some("besteffort"),
+        }
+    }
+}
+
+/// The class of a pod.
+pub fn class(pod: &Pod) -> QosClass {
+    let Some(spec) = &pod.spec else { return QosClass::BestEffort };
+    let all: Vec<_> = match &spec.resources {
+        Some(resources) => vec![Some(resources)],
+        None => {
+            spec.containers.iter().chain(spec.init_containers.iter().flatten()).map(|c| c.resources.as_ref()).collect()
+        }
+    };
+    let (mut any, mut guaranteed) = (false, true);
+    for resources in all {
+        for name in ["cpu", "memory"] {
+            let limit = amount(resources.and_then(|r| r.limits.as_ref()), name).filter(|q| !q.is_zero());
+            let request = amount(resources.and_then(|r| r.requests.as_ref()), name).filter(|q| !q.is_zero());
+            any |= limit.is_some() || request.is_some();
+            guaranteed &= limit.is_some() && request.is_none_or(|r| Some(r) == limit);
+        }
+    }
+    match (any, guaranteed) {
+        (false, _) => QosClass::BestEffort,
+        (true, true) => QosClass::Guaranteed,
+        (true, false) => QosClass::Burstable,
+    }
+}
+
+/// `oom_score_adj` of a container (the kubelet's qos.GetContainerOOMScoreAdjust).
+pub fn oom_score_adj(pod: &Pod, container: &Container, node_memory_bytes: i64) -> i32 {
+    match class(pod) {
+        QosClass::Guaranteed => -997,
+        QosClass::BestEffort => 1000,
+        QosClass::Burstable => {
+            let requests = container.resources.as_ref().and_then(|r| r.requests.as_ref().or(r.limits.as_ref()));
+            let request = amount(requests, "memory").map_or(0, |q| q.value());
+            let share = i128::from(request) * 1000 / i128::from(node_memory_bytes.max(1));
+            // Between the classes: above Guaranteed, below BestEffort.
+            i32::try_from(1000 - share).unwrap_or(3).clamp(3, 999)
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! From requests and limits to the numbers of a cgroup. Source of the constants: the kubelet's cm package.
+
+use k8s_openapi::{api::core::v1::{Pod, ResourceRequirements}, apimachinery::pkg::api::resource};
+use podium_types::Quantity;
+use std::collections::BTreeMap;
+
+/// The kernel's least weight.
+const MIN_SHARES: u64 = 2;
+/// The kernel's greatest weight.
+const MAX_SHARES: u64 = 262_144;
+/// Weight of one CPU.
+const SHARES_PER_CPU: u64 = 1024;
+/// Length of a CPU period, microseconds.
+pub const PERIOD_MICROS: u64 = 100_000;
+/// The kernel's least quota, microseconds.
+const MIN_QUOTA_MICROS: u64 = 1000;
+
+/// Named amounts, as in a pod spec.
+pub type Amounts = BTreeMap<String, resource::Quantity>;
+
+/// Limits of one container or of a whole pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Weight, 1024 for a CPU.
+    pub shares: u64,
+    /// Microseconds of CPU time per [`PERIOD_MICROS`]; None is unlimited.
+    pub quota_micros: Option<i64>,
+    /// Bytes; None is unlimited.
+    pub memory_bytes: Option<i64>,
+}
+
+/// An amount by its name.
+pub fn amount(amounts: Option<&Amounts>, name: &str) -> Option<Quantity> {
+    Quantity::parse(&amounts?.get(name)?.0).ok()
+}
+
+/// Weight of so many thousandths of a CPU.
+pub fn shares(milli: i64) -> u64 {
+    let milli = u64::try_from(milli).unwrap_or(0);
+    (milli.saturating_mul(SHARES_PER_CPU) / 1000).clamp(MIN_SHARES, MAX_SHARES)
+}
+
+/// Quota of so many thousandths of a CPU.
+pub fn quota(milli: i64) -> Option<i64> {
+    let milli = u64::try_from(milli).ok().filter(|m| *m > 0)?;
+    i64::try_from((milli.saturating_mul(PERIOD_MICROS) / 1000).max(MIN_QUOTA_MICROS)).ok()
+}
+
+/// Limits of one container.
+pub fn container(resources: Option<&ResourceRequirements>) -> Limits {
+    let requests = resources.and_then(|r| r.requests.as_ref());
+    let limits = resources.and_then(|r| r.limits.as_ref());
+    let cpu_limit = amount(limits, "cpu").map(|q| q.milli_value());
+    // A limit without a request is a request too.
+    let cpu_request = amount(requests, "cpu").map(|q| q.milli_value()).or(cpu_limit).unwrap_or(0);
+    Limits {
+        shares: shares(cpu_request),
+        quota_micros: cpu_limit.and_then(quota),
+        memory_bytes: amount(limits, "memory").map(|q| q.value()).filter(|v| *v > 0),
+    }
+}
+
+/// Limits of the whole pod: sums, where every container has a limit.
+pub fn pod(pod: &Pod) -> Limits {
+    let Some(spec) = &pod.spec else { return Limits { shares: MIN_SHARES, ..Limits::default() } };
+    if spec.resources.is_some() {
+        return container(spec.resources.as_ref());
+    }
+    let (mut request, mut cpu, mut memory) = (0_i64, Some(0_i64), Some(0_i64));
+    for one in &spec.containers {
+        let limits = one.resources.as_ref().and_then(|r| r.limits.as_ref());
+        let requests = one.resources.as_ref().and_then(|r| r.requests.as_ref());
+        let cpu_limit = amount(limits, "cpu").map(|q| q.milli_value());
+        request = request.saturating_add(
+            amount(requests, "cpu").map(|q| q.milli_value()).or(cpu_limit).unwrap_or(0),
+        );
+        cpu = cpu.zip(cpu_limit).map(|(a, b)| a.saturating_add(b));
+        memory = memory.zip(amount(limits, "memory")).map(|(a, b)| a.saturating_add(b.value()));
+    }
+    // Init containers run before; their need may exceed the sum, so a pod with any has no limit of its own.
+    let alone = spec.init_containers.as_ref().is_none_or(Vec::is_empty);
+    Limits {
+        shares: shares(request),
+        quota_micros: cpu.filter(|_| alone).and_then(quota),
+        memory_bytes: memory.filter(|m| alone && *m > 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_the_kubelet() {
+        for (milli, expected) in [(0, 2), (1, 2), (100, 102), (1000, 1024), (2500, 2560), (1_000_000, 262_144)] {
+            assert_eq!(shares(milli), expected, "{milli}m");
+        }
+        for (milli, expected) in [(0, None), (1, Some(1000)), (100, Some(10_000)), (1500, Some(150_000))] {
+            assert_eq!(quota(milli), expected, "{milli}m");
+        }
+        let resources = ResourceRequirements {
+            limits: Some([("memory".to_owned(), resource::Quantity("64Mi".into()))].into()),
+            ..ResourceRequirements::default()
+        };
+        assert_eq!(container(Some(&resources)).memory_bytes, Some(64 << 20));
+    }
+}
