@@ -4,9 +4,25 @@
 //! decision. Deliberately absent: the clock, randomness, I/O, `HashMap` iteration.
 
 pub mod controller;
+pub mod deployment;
+pub mod endpoints;
+pub mod namespace;
+pub mod nodeipam;
+pub mod owners;
 pub mod plan;
+pub mod pods;
+pub mod quantity;
+pub mod replicaset;
+pub mod resource;
+pub mod resources;
+pub mod rootca;
+pub mod selector;
+pub mod serviceaccount;
+pub mod time;
 pub mod view;
+pub mod write;
 
 pub use controller::{Controller, Ids};
 pub use plan::{EventRecord, Plan, PlannedWrite};
+pub use resources::Resources;
 pub use view::View;

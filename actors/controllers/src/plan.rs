@@ -78,3 +78,14 @@ pub struct EventRecord {
     /// Message for people.
     pub message: String,
 }
+
+impl PlannedWrite {
+    /// Drops the revision from a patch or delete: only the uid must hold. For plans that
+    /// write an object twice, and for fields that no one else may set.
+    pub fn any_revision(&mut self) {
+        match self {
+            Self::Patch { revision, .. } | Self::Delete { revision, .. } => *revision = None,
+            Self::Create { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Questions about a pod that several controllers ask.
+
+use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use podium_types::Timestamp;
+
+/// Name of the scheduler of a pod that names none.
+pub const DEFAULT_SCHEDULER: &str = "default-scheduler";
+
+/// The node that the pod is bound to.
+pub fn node(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref().filter(|name| !name.is_empty())
+}
+
+/// The scheduler that is to place the pod.
+pub fn scheduler(pod: &Pod) -> &str {
+    let name = pod.spec.as_ref().and_then(|spec| spec.scheduler_name.as_deref());
+    name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_SCHEDULER)
+}
+
+/// `status.phase`, or `""`.
+pub fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
+}
+
+/// Whether the pod has ended for good.
+pub fn terminal(pod: &Pod) -> bool {
+    matches!(phase(pod), "Succeeded" | "Failed")
+}
+
+/// Whether the pod counts as a replica: neither ended nor being deleted.
+pub fn active(pod: &Pod) -> bool {
+    !terminal(pod) && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// The condition of that type.
+pub fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
+    pod.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == kind)
+}
+
+/// Whether the pod's condition `Ready` is true.
+pub fn ready(pod: &Pod) -> bool {
+    condition(pod, "Ready").is_some_and(|condition| condition.status == "True")
+}
+
+/// Since when the pod has been ready.
+pub fn ready_since(pod: &Pod) -> Option<Timestamp> {
+    let condition = condition(pod, "Ready").filter(|condition| condition.status == "True")?;
+    condition.last_transition_time.as_ref().map(|time| time.0)
+}
+
+/// When a ready pod becomes available, given `minReadySeconds`; `None` where it is not ready.
+pub fn available_at(pod: &Pod, min_ready_seconds: i32) -> Option<Timestamp> {
+    if !ready(pod) {
+        return None;
+    }
+    if min_ready_seconds <= 0 {
+        return Some(Timestamp::MIN);
+    }
+    crate::time::after(ready_since(pod)?, i64::from(min_ready_seconds))
+}

@@ -1,0 +1,47 @@
+//! Storage names of the kinds that controllers read and write.
+
+/// Pods.
+pub const PODS: &str = "pods";
+/// Nodes.
+pub const NODES: &str = "nodes";
+/// Namespaces.
+pub const NAMESPACES: &str = "namespaces";
+/// Services.
+pub const SERVICES: &str = "services";
+/// ServiceAccounts.
+pub const SERVICE_ACCOUNTS: &str = "serviceaccounts";
+/// ConfigMaps.
+pub const CONFIG_MAPS: &str = "configmaps";
+/// Events of the core group.
+pub const EVENTS: &str = "events";
+/// Endpoints.
+pub const ENDPOINTS: &str = "endpoints";
+/// EndpointSlices.
+pub const ENDPOINT_SLICES: &str = "endpointslices.discovery.k8s.io";
+/// Leases.
+pub const LEASES: &str = "leases.coordination.k8s.io";
+/// ReplicaSets.
+pub const REPLICA_SETS: &str = "replicasets.apps";
+/// Deployments.
+pub const DEPLOYMENTS: &str = "deployments.apps";
+
+const WELL_KNOWN: &[&str] = &[
+    PODS,
+    NODES,
+    NAMESPACES,
+    SERVICES,
+    SERVICE_ACCOUNTS,
+    CONFIG_MAPS,
+    EVENTS,
+    ENDPOINTS,
+    ENDPOINT_SLICES,
+    LEASES,
+    REPLICA_SETS,
+    DEPLOYMENTS,
+];
+
+/// The same name as a static string, where a kind of that name is served.
+pub fn lookup(resource: &str) -> Option<&'static str> {
+    let known = WELL_KNOWN.iter().copied().find(|name| *name == resource);
+    known.or_else(|| podium_kinds::by_resource(resource).map(|kind| kind.resource))
+}

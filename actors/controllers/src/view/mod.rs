@@ -1,0 +1,244 @@
+//! The controllers' picture of the cluster, folded from events.
+//!
+//! One view serves every controller: clones share everything, so a folding actor can
+//! publish a clone after each event. Complete only once the first list of every kind
+//! was folded; nothing may be decided before. Deliberately absent: anything that is not
+//! in an event.
+
+mod header;
+mod index;
+mod item;
+mod load;
+mod shelf;
+
+pub use header::Header;
+pub use index::Index;
+pub use item::{Item, Typed};
+pub use load::{HostPort, Load, pod_ports};
+pub use shelf::Shelf;
+
+use crate::{pods, resource};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet},
+    coordination::v1::Lease,
+    core::v1::{Endpoints, Namespace, Node, Pod, Service, ServiceAccount},
+    discovery::v1::EndpointSlice,
+};
+use podium_machinery::state::{Change, Event};
+use podium_types::Key;
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
+use std::{ops::Bound, sync::Arc};
+
+/// An object of any kind: storage name and key.
+pub type Ref = (&'static str, Key);
+
+/// Typed, indexed objects of every kind that controllers look at.
+#[derive(Clone)]
+pub struct View {
+    /// Pods.
+    pub pods: Shelf<Pod>,
+    /// Nodes.
+    pub nodes: Shelf<Node>,
+    /// Namespaces.
+    pub namespaces: Shelf<Namespace>,
+    /// Services.
+    pub services: Shelf<Service>,
+    /// ServiceAccounts.
+    pub service_accounts: Shelf<ServiceAccount>,
+    /// Endpoints.
+    pub endpoints: Shelf<Endpoints>,
+    /// EndpointSlices.
+    pub endpoint_slices: Shelf<EndpointSlice>,
+    /// Leases.
+    pub leases: Shelf<Lease>,
+    /// ReplicaSets.
+    pub replica_sets: Shelf<ReplicaSet>,
+    /// Deployments.
+    pub deployments: Shelf<Deployment>,
+    /// Keys of pods by the node they are bound to.
+    pub pods_by_node: Index<Key>,
+    /// Pods that wait for a node, by scheduler name.
+    pub pending: Index<Key>,
+    /// EndpointSlices by namespace and Service, written `namespace/service`.
+    pub slices_by_service: Index<Key>,
+    /// Objects by the uid of each owner.
+    pub dependents: Index<Ref>,
+    loads: RedBlackTreeMapSync<String, Load>,
+    everything: RedBlackTreeMapSync<Ref, Arc<Header>>,
+    uids: RedBlackTreeMapSync<String, Ref>,
+    deleting: RedBlackTreeSetSync<Ref>,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            pods: Shelf::default(),
+            nodes: Shelf::default(),
+            namespaces: Shelf::default(),
+            services: Shelf::default(),
+            service_accounts: Shelf::default(),
+            endpoints: Shelf::default(),
+            endpoint_slices: Shelf::default(),
+            leases: Shelf::default(),
+            replica_sets: Shelf::default(),
+            deployments: Shelf::default(),
+            pods_by_node: Index::default(),
+            pending: Index::default(),
+            slices_by_service: Index::default(),
+            dependents: Index::default(),
+            loads: RedBlackTreeMapSync::new_sync(),
+            everything: RedBlackTreeMapSync::new_sync(),
+            uids: RedBlackTreeMapSync::new_sync(),
+            deleting: RedBlackTreeSetSync::new_sync(),
+        }
+    }
+}
+
+impl View {
+    /// Folds one event of a kind (storage name) into the view. Kinds that are not served
+    /// are passed over.
+    pub fn apply(&mut self, resource: &str, event: &Event) {
+        let Some(resource) = resource::lookup(resource) else { return };
+        self.fold_header(resource, event);
+        match resource {
+            resource::PODS => self.fold_pod(event),
+            resource::NODES => drop(self.nodes.fold(event)),
+            resource::NAMESPACES => drop(self.namespaces.fold(event)),
+            resource::SERVICES => drop(self.services.fold(event)),
+            resource::SERVICE_ACCOUNTS => drop(self.service_accounts.fold(event)),
+            resource::ENDPOINTS => drop(self.endpoints.fold(event)),
+            resource::ENDPOINT_SLICES => self.fold_slice(event),
+            resource::LEASES => drop(self.leases.fold(event)),
+            resource::REPLICA_SETS => drop(self.replica_sets.fold(event)),
+            resource::DEPLOYMENTS => drop(self.deployments.fold(event)),
+            _ => {}
+        }
+    }
+
+    /// The object of that kind and key.
+    pub fn header(&self, resource: &str, key: &Key) -> Option<&Arc<Header>> {
+        self.everything.get(&(resource::lookup(resource)?, key.clone()))
+    }
+    /// The object with that uid.
+    pub fn by_uid(&self, uid: &str) -> Option<&Arc<Header>> {
+        self.everything.get(self.uids.get(uid)?)
+    }
+    /// All objects of one kind, in list order.
+    pub fn of_kind(&self, resource: &'static str) -> impl Iterator<Item = &Arc<Header>> {
+        let start = Bound::Included((resource, Key::default()));
+        self.everything
+            .range((start, Bound::Unbounded))
+            .map(|(_, header)| header)
+            .take_while(move |header| header.resource == resource)
+    }
+    /// All objects of one kind in one namespace, in list order.
+    pub fn in_namespace<'a>(
+        &'a self,
+        resource: &'static str,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Header>> {
+        let start = Bound::Included((resource, Key::new(namespace, "")));
+        self.everything
+            .range((start, Bound::Unbounded))
+            .map(|(_, header)| header)
+            .take_while(move |header| header.resource == resource && header.key().namespace == namespace)
+    }
+    /// Every object of every kind, by kind and key.
+    pub fn everything(&self) -> impl Iterator<Item = &Arc<Header>> {
+        self.everything.values()
+    }
+    /// Objects whose deletion has begun and that finalizers keep.
+    pub fn deleting(&self) -> impl Iterator<Item = &Ref> {
+        self.deleting.iter()
+    }
+    /// What the pods of a node ask of it.
+    pub fn load(&self, node: &str) -> Option<&Load> {
+        self.loads.get(node)
+    }
+    /// The pods bound to a node, in key order.
+    pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
+        self.pods_by_node.get(node).filter_map(|key| self.pods.get(key))
+    }
+    /// The pods that the object of that uid owns, in key order.
+    pub fn pods_of<'a>(&'a self, owner: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
+        let keys = self.dependents.get(owner).filter(|(resource, _)| *resource == resource::PODS);
+        keys.filter_map(|(_, key)| self.pods.get(key))
+    }
+
+    fn fold_header(&mut self, resource: &'static str, event: &Event) {
+        let id = (resource, event.object.key.clone());
+        if let Some(old) = self.everything.get(&id).cloned() {
+            for owner in &old.owners {
+                self.dependents.remove(&owner.uid, &id);
+            }
+            if self.uids.get(&old.object.uid) == Some(&id) {
+                self.uids.remove_mut(&old.object.uid);
+            }
+            self.everything.remove_mut(&id);
+            self.deleting.remove_mut(&id);
+        }
+        if event.change == Change::Deleted {
+            return;
+        }
+        let Some(new) = Header::parse(resource, &event.object) else { return };
+        for owner in &new.owners {
+            self.dependents.insert(&owner.uid, id.clone());
+        }
+        self.uids.insert_mut(new.object.uid.clone(), id.clone());
+        if new.deleting {
+            self.deleting.insert_mut(id.clone());
+        }
+        self.everything.insert_mut(id, Arc::new(new));
+    }
+
+    fn fold_pod(&mut self, event: &Event) {
+        let (old, new) = self.pods.fold(event);
+        if let Some(pod) = &old {
+            if let Some(node) = pods::node(pod) {
+                self.pods_by_node.remove(node, pod.key());
+            }
+            self.pending.remove(pods::scheduler(pod), pod.key());
+            self.weigh(pod, false);
+        }
+        if let Some(pod) = &new {
+            match pods::node(pod) {
+                Some(node) => self.pods_by_node.insert(node, pod.key().clone()),
+                None if !pods::terminal(pod) && !pod.deleting() => {
+                    self.pending.insert(pods::scheduler(pod), pod.key().clone());
+                }
+                None => {}
+            }
+            self.weigh(pod, true);
+        }
+    }
+
+    /// Adds a pod to the load of its node, or takes it off.
+    fn weigh(&mut self, pod: &Pod, add: bool) {
+        let Some(node) = pods::node(pod).filter(|_| !pods::terminal(pod)) else { return };
+        let mut load = self.loads.get(node).cloned().unwrap_or_default();
+        if add {
+            load.add(pod)
+        } else {
+            load.remove(pod)
+        }
+        if load.requested.pods == 0 {
+            self.loads.remove_mut(node);
+        } else {
+            self.loads.insert_mut(node.to_owned(), load);
+        }
+    }
+
+    fn fold_slice(&mut self, event: &Event) {
+        let (old, new) = self.endpoint_slices.fold(event);
+        let of = |item: &Item<EndpointSlice>| {
+            let service = item.object.labels.get("kubernetes.io/service-name")?;
+            Some(format!("{}/{service}", item.key().namespace))
+        };
+        if let Some((item, service)) = old.and_then(|item| Some((Arc::clone(&item), of(&item)?))) {
+            self.slices_by_service.remove(&service, item.key());
+        }
+        if let Some((item, service)) = new.and_then(|item| Some((Arc::clone(&item), of(&item)?))) {
+            self.slices_by_service.insert(&service, item.key().clone());
+        }
+    }
+}
