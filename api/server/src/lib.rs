@@ -4,6 +4,7 @@
 
 pub mod auth;
 pub mod backend;
+pub mod pki;
 pub mod user;
 pub mod verbs;
 

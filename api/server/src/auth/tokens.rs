@@ -91,6 +91,15 @@ impl Tokens {
         Ok(Self { inner: Arc::new(Inner { encode, decode, key_id }) })
     }
 
+    /// From `sa.key` in a directory that [`crate::pki::ensure`] filled.
+    pub fn load(pki: &std::path::Path) -> std::io::Result<Self> {
+        let path = pki.join("sa.key");
+        let broken = |e: &dyn std::fmt::Display| std::io::Error::other(format!("{}: {e}", path.display()));
+        let pem = std::fs::read_to_string(&path).map_err(|e| broken(&e))?;
+        let public = rcgen::KeyPair::from_pem(&pem).map_err(|e| broken(&e))?.public_key_pem();
+        Self::new(&pem, &public).map_err(|e| broken(&e))
+    }
+
     /// A signed token.
     pub fn sign(&self, request: TokenRequest) -> Result<String, jsonwebtoken::errors::Error> {
         let audiences = if request.audiences.is_empty() { vec![ISSUER.to_owned()] } else { request.audiences };
