@@ -167,7 +167,7 @@ proptest! {
         let mut places = Vec::new();
         pointers(&full, "", &mut places);
         let mut object = full.clone();
-        if let Some(slot) = object.pointer_mut(place.get(&places)) {
+        if let Some(slot) = object.pointer_mut(place.get::<String>(&places)) {
             *slot = odd;
         }
         exercise(kind, &object, &full);
