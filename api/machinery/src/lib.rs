@@ -4,5 +4,7 @@
 //! immutable snapshots that reads are served from. Deliberately absent: sockets,
 //! the database, the clock.
 
+pub mod decode;
+pub mod patch;
 pub mod selectors;
 pub mod state;

@@ -8,7 +8,12 @@ use podium_kinds::Kind;
 use podium_types::{Key, canonical};
 use rpds::RedBlackTreeMapSync;
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, ops::Bound, sync::{Arc, OnceLock}};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Bound,
+    sync::{Arc, OnceLock},
+};
 
 /// One stored object at one revision; its JSON is serialised once for all readers.
 #[derive(Debug)]
@@ -57,7 +62,11 @@ impl Snapshot {
         self.objects.get(key)
     }
     /// Objects in list order, of one namespace or of all (`None`), after `after`.
-    pub fn list<'a>(&'a self, namespace: Option<&'a str>, after: Option<&Key>) -> impl Iterator<Item = &'a Arc<Object>> {
+    pub fn list<'a>(
+        &'a self,
+        namespace: Option<&'a str>,
+        after: Option<&Key>,
+    ) -> impl Iterator<Item = &'a Arc<Object>> {
         let start = match (after, namespace) {
             (Some(key), _) => Bound::Excluded(key.clone()),
             (None, Some(ns)) => Bound::Included(Key::new(ns, "")),

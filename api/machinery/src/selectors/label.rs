@@ -305,7 +305,10 @@ mod tests {
             assert_eq!((error.code, error.message.as_str()), (400, expected), "{text}");
         }
         let bad = LabelSelector::parse("-a=b").expect_err("a bad key");
-        assert!(bad.message.starts_with("unable to parse requirement: key: Invalid value: \"-a\": name part must"), "{bad}");
+        assert!(
+            bad.message.starts_with("unable to parse requirement: key: Invalid value: \"-a\": name part must"),
+            "{bad}"
+        );
     }
 
     #[test]

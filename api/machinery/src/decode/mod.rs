@@ -1,0 +1,130 @@
+//! Bodies of requests to checked JSON values.
+//!
+//! JSON and YAML are read into a tree that keeps order and duplicates; the schema
+//! registry then decides what each field may hold. What leaves here has the types that
+//! the API says, and no field that it does not know: nothing else is ever stored.
+//! Texts are those of Kubernetes' strict decoder and of Go's JSON package.
+
+mod node;
+mod reader;
+mod scalar;
+mod yaml;
+
+pub(crate) use node::Node;
+
+use podium_types::{ApiError, registry::Type};
+use serde_json::{Value, json};
+
+/// What to do with fields that are unknown or stand twice (`fieldValidation`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FieldValidation {
+    /// Refuse the request.
+    Strict,
+    /// Drop them and tell the client.
+    #[default]
+    Warn,
+    /// Drop them.
+    Ignore,
+}
+
+impl FieldValidation {
+    /// The query parameter; 400 where it is none of the three words. Empty means [`Self::Warn`].
+    pub fn parse(word: &str) -> Result<Self, ApiError> {
+        match word {
+            "Strict" => Ok(Self::Strict),
+            "" | "Warn" => Ok(Self::Warn),
+            "Ignore" => Ok(Self::Ignore),
+            _ => Err(ApiError::bad_request(format!(
+                "fieldValidation: Unsupported value: {word:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
+            ))),
+        }
+    }
+}
+
+/// A body that was read.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The object, pruned and of the right types.
+    pub value: Value,
+    /// Texts for `Warning` headers.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a JSON body as `schema`.
+pub fn json(bytes: &[u8], schema: &'static Type, validation: FieldValidation) -> Result<Decoded, ApiError> {
+    checked(parse_json(bytes)?, schema, validation, Vec::new())
+}
+
+/// Reads a YAML body as `schema`.
+pub fn yaml(bytes: &[u8], schema: &'static Type, validation: FieldValidation) -> Result<Decoded, ApiError> {
+    let (tree, duplicates) = yaml::parse(bytes)?;
+    checked(tree, schema, validation, duplicates)
+}
+
+/// Checks a value that was made otherwise, such as the outcome of a patch.
+pub fn value(value: Value, schema: &'static Type, validation: FieldValidation) -> Result<Decoded, ApiError> {
+    checked(Node::from(value), schema, validation, Vec::new())
+}
+
+/// Reads JSON without a schema, `null` kept: bodies of patches, and types that nobody knows.
+pub fn free_json(bytes: &[u8]) -> Result<Value, ApiError> {
+    parse_json(bytes).map(Node::into_value)
+}
+
+/// Reads YAML without a schema, `null` kept: the body of a server-side apply.
+pub fn free_yaml(bytes: &[u8]) -> Result<Value, ApiError> {
+    yaml::parse(bytes).map(|(tree, _)| tree.into_value())
+}
+
+/// Makes sure that a body is of the kind that its path serves; absent names are filled in.
+pub fn expect_kind(value: &mut Value, api_version: &str, kind: &str) -> Result<(), ApiError> {
+    let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let (got_version, got_kind) = (text("apiVersion"), text("kind"));
+    if !got_kind.is_empty() && got_kind != kind {
+        let version = got_version.rsplit('/').next().unwrap_or_default();
+        return Err(ApiError::bad_request(format!(
+            "{got_kind} in version {version:?} cannot be handled as a {kind}: the kind does not match the resource"
+        )));
+    }
+    if !got_version.is_empty() && got_version != api_version {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({got_version}) does not match the expected API version ({api_version})"
+        )));
+    }
+    if let Value::Object(map) = value {
+        map.insert("apiVersion".to_owned(), json!(api_version));
+        map.insert("kind".to_owned(), json!(kind));
+    }
+    Ok(())
+}
+
+fn parse_json(bytes: &[u8]) -> Result<Node, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {e}")))
+}
+
+fn checked(
+    tree: Node,
+    schema: &'static Type,
+    validation: FieldValidation,
+    duplicates: Vec<String>,
+) -> Result<Decoded, ApiError> {
+    let told = duplicates.len();
+    let mut reader = reader::Reader::new(duplicates);
+    let refuse = |why: &str| {
+        let kind = schema.short_name();
+        let version = schema.gvk.and_then(|gvk| gvk.rsplit('/').nth(1)).unwrap_or("v1");
+        ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+    };
+    let value = reader.root(tree, schema, told > 0).map_err(|why| refuse(&why))?;
+    match validation {
+        FieldValidation::Strict if !reader.issues.is_empty() => {
+            Err(refuse(&format!("strict decoding error: {}", reader.issues.join(", "))))
+        }
+        FieldValidation::Warn => Ok(Decoded { value, warnings: reader.issues }),
+        _ => Ok(Decoded { value, warnings: Vec::new() }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

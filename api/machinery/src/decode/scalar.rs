@@ -1,0 +1,94 @@
+//! Scalars: what Go's JSON package and the special types of the API accept.
+
+use super::Node;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use podium_types::{
+    Quantity, Timestamp,
+    registry::{FieldType, Shape, Type},
+};
+use serde_json::{Value, json};
+
+/// The JSON type in the words of Go.
+pub(super) fn json_type(node: &Node) -> String {
+    match node {
+        Node::Scalar(Value::String(_)) => "string".to_owned(),
+        Node::Scalar(Value::Bool(_)) => "bool".to_owned(),
+        Node::Scalar(Value::Number(_)) => "number".to_owned(),
+        Node::Scalar(_) => "null".to_owned(),
+        Node::List(_) => "array".to_owned(),
+        Node::Object(_) => "object".to_owned(),
+    }
+}
+
+/// The Go type of a field, as its JSON package names it.
+pub(super) fn go_type(ty: &FieldType) -> String {
+    match ty {
+        FieldType::String => "string".to_owned(),
+        FieldType::Bytes => "[]uint8".to_owned(),
+        FieldType::Int32 => "int32".to_owned(),
+        FieldType::Int64 => "int64".to_owned(),
+        FieldType::Number => "float64".to_owned(),
+        FieldType::Boolean => "bool".to_owned(),
+        FieldType::Any => "interface {}".to_owned(),
+        FieldType::List(element) => format!("[]{}", go_type(element)),
+        FieldType::Map(element) => format!("map[string]{}", go_type(element)),
+        FieldType::Ref(id) => go_struct(id.get()),
+    }
+}
+
+fn go_struct(ty: &Type) -> String {
+    let mut parts = ty.name.rsplit('.');
+    let (name, package) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    format!("{package}.{name}")
+}
+
+/// What Go holds where JSON says `null` inside a list or map.
+pub(super) fn zero(ty: &FieldType) -> Value {
+    match ty {
+        FieldType::String | FieldType::Bytes => json!(""),
+        FieldType::Int32 | FieldType::Int64 | FieldType::Number => json!(0),
+        FieldType::Boolean => json!(false),
+        FieldType::Any => Value::Null,
+        FieldType::List(_) => json!([]),
+        FieldType::Map(_) => json!({}),
+        FieldType::Ref(id) => match id.get().shape {
+            Shape::Quantity => json!("0"),
+            Shape::IntOrString => json!(0),
+            Shape::Object => json!({}),
+            _ => Value::Null,
+        },
+    }
+}
+
+/// A scalar of a plain type: `Ok(None)` where JSON's type is wrong, an error where the value is.
+pub(super) fn plain(value: Value, ty: &FieldType) -> Result<Option<Value>, String> {
+    Ok(match (ty, value) {
+        (FieldType::String, v @ Value::String(_)) | (FieldType::Boolean, v @ Value::Bool(_)) => Some(v),
+        (FieldType::Number, v @ Value::Number(_)) => Some(v),
+        (FieldType::Int32, Value::Number(n)) => n.as_i64().filter(|n| i32::try_from(*n).is_ok()).map(Value::from),
+        (FieldType::Int64, Value::Number(n)) => n.as_i64().map(Value::from),
+        (FieldType::Bytes, Value::String(text)) => {
+            STANDARD.decode(&text).map_err(|e| format!("illegal base64 data: {e}"))?;
+            Some(Value::String(text))
+        }
+        _ => None,
+    })
+}
+
+/// A scalar of a special type, in its canonical form; as [`plain`].
+pub(super) fn special(value: Value, shape: Shape) -> Result<Option<Value>, String> {
+    Ok(match (shape, value) {
+        (Shape::Quantity, Value::String(text)) => Some(json!(Quantity::parse(text.trim())?.to_string())),
+        (Shape::Quantity, Value::Number(n)) => Some(json!(Quantity::parse(&n.to_string())?.to_string())),
+        (Shape::Time, Value::String(text)) => Some(json!(time(&text, "%Y-%m-%dT%H:%M:%SZ")?)),
+        (Shape::MicroTime, Value::String(text)) => Some(json!(time(&text, "%Y-%m-%dT%H:%M:%S.%6fZ")?)),
+        (Shape::IntOrString | Shape::Duration, v @ Value::String(_)) => Some(v),
+        (Shape::IntOrString, Value::Number(n)) => n.as_i64().filter(|n| i32::try_from(*n).is_ok()).map(Value::from),
+        _ => None,
+    })
+}
+
+fn time(text: &str, format: &str) -> Result<String, String> {
+    let why = |_| format!("parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse it");
+    Ok(text.parse::<Timestamp>().map_err(why)?.strftime(format).to_string())
+}

@@ -1,0 +1,49 @@
+//! The patches of the Kubernetes API: JSON patch, merge patch, strategic merge patch.
+//!
+//! Server-side apply is no patch of values but of ownership, and lives elsewhere.
+
+mod strategic;
+
+pub use strategic::strategic;
+
+use podium_types::ApiError;
+use serde_json::Value;
+
+/// Most operations of a JSON patch, as in kube-apiserver.
+const MAX_OPERATIONS: usize = 10_000;
+
+/// Applies a JSON patch (RFC 6902). 400 where it cannot be read, 422 where it cannot be applied.
+pub fn json(original: &Value, patch: &Value) -> Result<Value, ApiError> {
+    let operations: json_patch::Patch = serde_json::from_value(patch.clone())
+        .map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))?;
+    if operations.len() > MAX_OPERATIONS {
+        let message =
+            format!("The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}", operations.len());
+        return Err(ApiError { code: 413, ..ApiError::new(413, "RequestEntityTooLarge", message) });
+    }
+    let mut patched = original.clone();
+    json_patch::patch(&mut patched, &operations).map_err(|e| invalid(&e))?;
+    Ok(patched)
+}
+
+/// 422 in the words that kube-apiserver passes on from its JSON patch library.
+fn invalid(error: &json_patch::PatchError) -> ApiError {
+    use json_patch::PatchErrorKind as Kind;
+    let path = error.path.to_string();
+    let why = match error.kind {
+        Kind::TestFailed => format!("testing value {path} failed"),
+        Kind::InvalidPointer | Kind::InvalidFromPointer => {
+            format!("operation does not apply: doc is missing path: {path:?}: missing value")
+        }
+        _ => error.to_string(),
+    };
+    ApiError::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {why}"))
+}
+
+/// Applies a JSON merge patch (RFC 7386): `null` removes, objects merge, all else replaces.
+pub fn merge(target: &mut Value, patch: &Value) {
+    json_patch::merge(target, patch);
+}
+
+#[cfg(test)]
+mod tests;
