@@ -216,7 +216,8 @@ mod tests {
     }];
 
     fn oracle(name: &str) -> Option<Value> {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/kubernetes-v1.36/discovery").join(name);
+        let path =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/kubernetes-v1.36/discovery").join(name);
         let text = fs::read(path).ok();
         if text.is_none() {
             println!("skipped: the oracle {name} is not here");
@@ -252,7 +253,8 @@ mod tests {
             for group in document["items"].as_array().into_iter().flatten() {
                 let name = group["metadata"]["name"].as_str().unwrap_or_default();
                 for version in group["versions"].as_array().into_iter().flatten() {
-                    let legacy = resources(name, version["version"].as_str().unwrap_or_default(), REVIEWS).expect("served");
+                    let legacy =
+                        resources(name, version["version"].as_str().unwrap_or_default(), REVIEWS).expect("served");
                     let subs: usize = version["resources"]
                         .as_array()
                         .into_iter()

@@ -5,6 +5,9 @@
 //! the database, the clock.
 
 pub mod decode;
+pub mod discovery;
+pub mod partial;
 pub mod patch;
 pub mod selectors;
 pub mod state;
+pub mod table;
