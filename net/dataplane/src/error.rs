@@ -33,6 +33,9 @@ pub enum Error {
     /// A host port is taken by another pod.
     #[error("host port {0} is already in use")]
     HostPort(String),
+    /// The resolver for other domains could not be set up.
+    #[error("resolver: {0}")]
+    Resolver(#[from] hickory_resolver::net::NetError),
     /// An argument makes no sense.
     #[error("{0}")]
     Invalid(String),

@@ -7,8 +7,12 @@
 
 mod dns;
 mod error;
+mod id;
+mod netlink;
 mod network;
+mod nft;
 mod proxy;
+mod sysctl;
 mod teardown;
 
 pub use dns::{DnsConfig, DnsServer};

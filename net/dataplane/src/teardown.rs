@@ -1,7 +1,13 @@
 //! Removing what a dead agent left behind.
 
-use crate::Result;
-use ipnetwork::Ipv4Network;
+use crate::{
+    Error, Result,
+    dns::remove_addresses,
+    id::Id,
+    netlink::{Batch, Family, Socket, route},
+    network::{remove_links, remove_netns_dir, remove_store},
+    nft,
+};
 use std::{net::IpAddr, path::PathBuf};
 
 /// Where to look besides the cluster's id.
@@ -13,11 +19,34 @@ pub struct Leftovers {
     pub state_dir: PathBuf,
     /// Addresses of the name server on `lo`.
     pub dns_addresses: Vec<IpAddr>,
-    /// Route to be removed.
-    pub service_cidr: Option<Ipv4Network>,
+    /// Destinations of our routes: the service CIDR, and the podCIDR if known.
+    pub routes: Vec<ipnetwork::Ipv4Network>,
 }
 
 /// Removes tables, namespaces, veths, routes and addresses of the cluster `id`; fine when there are none.
-pub async fn cleanup(_id: &str, _leftovers: &Leftovers) -> Result<()> {
+/// Nothing of the cluster may be running. Every part is tried; the first error is returned.
+pub async fn cleanup(id: &str, leftovers: &Leftovers) -> Result<()> {
+    let id = Id::new(id)?;
+    let mut outcomes = vec![nft::delete_table(&id.service_table()).await, nft::delete_table(&id.network_table()).await];
+    outcomes.push(remove_netns_dir(&leftovers.netns_dir));
+    outcomes.push(remove_store(&leftovers.state_dir));
+    outcomes.push(remove_addresses(&id, &leftovers.dns_addresses));
+    outcomes.push(remove_routes_and_links(&id, leftovers));
+    outcomes.into_iter().collect()
+}
+
+fn remove_routes_and_links(id: &Id, leftovers: &Leftovers) -> Result<()> {
+    let mut socket = Socket::open(Family::Route).map_err(Error::io("netlink socket"))?;
+    remove_links(id, &mut socket, |_| true)?;
+    for to in &leftovers.routes {
+        let mut batch = Batch::default();
+        route::delete_ours(&mut batch, *to);
+        match socket.request(batch) {
+            Err(failure) if !failure.is(libc::ESRCH) => {
+                return Err(Error::Io { what: format!("delete route to {to}"), source: failure.error });
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }

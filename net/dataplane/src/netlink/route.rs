@@ -47,8 +47,6 @@ pub(crate) enum Way {
     Link(u32),
     /// Out of an interface, to a router that need not be on its network.
     Via(Ipv4Addr, u32),
-    /// To a router that another route leads to.
-    Gateway(Ipv4Addr),
     /// Out of an interface; the host's own packets have this source.
     LinkFrom(u32, Option<Ipv4Addr>),
     /// Nowhere: refused.
@@ -194,13 +192,19 @@ pub(crate) fn delete_route(batch: &mut Batch, to: Ipv4Network, way: &Way) {
     route(batch, libc::RTM_DELROUTE, ACK, to, way);
 }
 
+/// Appends: the end of our route to a network, whatever its way.
+pub(crate) fn delete_ours(batch: &mut Batch, to: Ipv4Network) {
+    let mut header = vec![INET, to.prefix(), 0, 0, libc::RT_TABLE_MAIN, PROTOCOL, libc::RT_SCOPE_NOWHERE, 0];
+    header.extend_from_slice(&[0; 4]);
+    batch.message(libc::RTM_DELROUTE, ACK, &header).attribute(libc::RTA_DST, &to.network().octets());
+}
+
 fn route(batch: &mut Batch, message: u16, flags: i32, to: Ipv4Network, way: &Way) {
     /// `RTNH_F_ONLINK` of `linux/rtnetlink.h`.
     const ON_LINK: u32 = 4;
     let (scope, kind, next_hop) = match way {
         Way::Link(_) | Way::LinkFrom(..) => (libc::RT_SCOPE_LINK, libc::RTN_UNICAST, 0),
         Way::Via(..) => (libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST, ON_LINK),
-        Way::Gateway(_) => (libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST, 0),
         Way::Unreachable => (libc::RT_SCOPE_UNIVERSE, libc::RTN_UNREACHABLE, 0),
     };
     let mut header = vec![INET, to.prefix(), 0, 0, libc::RT_TABLE_MAIN, PROTOCOL, scope, kind];
@@ -214,7 +218,6 @@ fn route(batch: &mut Batch, message: u16, flags: i32, to: Ipv4Network, way: &Way
         Way::Via(router, index) => {
             batch.attribute(libc::RTA_GATEWAY, &router.octets()).attribute(libc::RTA_OIF, &index.to_ne_bytes())
         }
-        Way::Gateway(router) => batch.attribute(libc::RTA_GATEWAY, &router.octets()),
         Way::LinkFrom(index, source) => {
             batch.attribute(libc::RTA_OIF, &index.to_ne_bytes());
             if let Some(source) = source {

@@ -83,7 +83,9 @@ fn wanted(kind: RecordType, record: RecordType) -> bool {
 /// Whether the name is in the domain or asks for the name of an address of the cluster.
 fn ours(zone: &Zone, name: &str) -> bool {
     let within = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    within(&zone.config().domain) || ours_in_reverse(zone, name) || (name.ends_with(".arpa") && zone.find(name).is_some())
+    within(&zone.config().domain)
+        || ours_in_reverse(zone, name)
+        || (name.ends_with(".arpa") && zone.find(name).is_some())
 }
 
 fn ours_in_reverse(zone: &Zone, name: &str) -> bool {

@@ -48,7 +48,8 @@ impl Zone {
     pub fn new(config: ZoneConfig) -> Self {
         let domain = config.domain.trim_matches('.').to_ascii_lowercase();
         let config = Arc::new(ZoneConfig { domain, ..config });
-        let zone = Self { config, names: RedBlackTreeMapSync::new_sync(), owned: RedBlackTreeMapSync::new_sync(), serial: 0 };
+        let zone =
+            Self { config, names: RedBlackTreeMapSync::new_sync(), owned: RedBlackTreeMapSync::new_sync(), serial: 0 };
         let domain = &zone.config.domain;
         let server = format!("ns.dns.{domain}");
         let own = vec![

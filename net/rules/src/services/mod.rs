@@ -12,4 +12,4 @@ pub(crate) use decide::{group, key};
 pub use decide::{pieces, rule_set};
 pub use endpoints::SERVICE_NAME_LABEL;
 pub use incremental::Incremental;
-pub use model::{Change, Front, NodeInfo, Protocol, Refusal, RuleSet, Rule, Scope, Slot, Value, diff};
+pub use model::{Change, Front, NodeInfo, Protocol, Refusal, Rule, RuleSet, Scope, Slot, Value, diff};
