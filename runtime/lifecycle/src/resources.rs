@@ -1,6 +1,9 @@
 //! From requests and limits to the numbers of a cgroup. Source of the constants: the kubelet's cm package.
 
-use k8s_openapi::{api::core::v1::{Pod, ResourceRequirements}, apimachinery::pkg::api::resource};
+use k8s_openapi::{
+    api::core::v1::{Pod, ResourceRequirements},
+    apimachinery::pkg::api::resource,
+};
 use podium_types::Quantity;
 use std::collections::BTreeMap;
 
@@ -71,9 +74,7 @@ pub fn pod(pod: &Pod) -> Limits {
         let limits = one.resources.as_ref().and_then(|r| r.limits.as_ref());
         let requests = one.resources.as_ref().and_then(|r| r.requests.as_ref());
         let cpu_limit = amount(limits, "cpu").map(|q| q.milli_value());
-        request = request.saturating_add(
-            amount(requests, "cpu").map(|q| q.milli_value()).or(cpu_limit).unwrap_or(0),
-        );
+        request = request.saturating_add(amount(requests, "cpu").map(|q| q.milli_value()).or(cpu_limit).unwrap_or(0));
         cpu = cpu.zip(cpu_limit).map(|(a, b)| a.saturating_add(b));
         memory = memory.zip(amount(limits, "memory")).map(|(a, b)| a.saturating_add(b.value()));
     }

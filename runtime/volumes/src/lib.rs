@@ -1,1 +1,18 @@
-//! Volumes: configMap, secret, projected, downwardAPI, emptyDir, hostPath.
+//! A pod's volumes on the node's disk: emptyDir, hostPath, and those made of files.
+//!
+//! What is in a file is decided by the caller from objects it holds ([`content`] knows the rules of items and modes);
+//! here it reaches the disk, atomically where containers watch it. Deliberately absent: claims and CSI.
+
+mod atomic;
+pub mod content;
+mod empty_dir;
+mod error;
+mod host_path;
+mod owner;
+mod subpath;
+mod volumes;
+
+pub use atomic::File;
+pub use error::{Error, Result};
+pub use host_path::HostPathType;
+pub use volumes::{Source, Volumes};

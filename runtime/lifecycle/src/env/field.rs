@@ -99,8 +99,9 @@ pub fn resource_field(
     };
     let value = match side {
         // Without a limit a container may use what the node has.
-        "limits" => amount(resources.and_then(|r| r.limits.as_ref()), name)
-            .or_else(|| amount(Some(&facts.allocatable), name)),
+        "limits" => {
+            amount(resources.and_then(|r| r.limits.as_ref()), name).or_else(|| amount(Some(&facts.allocatable), name))
+        }
         "requests" => amount(resources.and_then(|r| r.requests.as_ref()), name)
             .or_else(|| amount(resources.and_then(|r| r.limits.as_ref()), name)),
         _ => return Err(format!("unsupported container resource : {}", selector.resource)),

@@ -96,7 +96,12 @@ impl PodMachine {
             if c.running() && c.stopping.is_none() && !waits {
                 c.stop(now, grace);
                 let message = format!("Stopping container {}", c.name);
-                out.push(Action::Record { container: Some(c.name.clone()), warning: false, reason: "Killing", message });
+                out.push(Action::Record {
+                    container: Some(c.name.clone()),
+                    warning: false,
+                    reason: "Killing",
+                    message,
+                });
                 out.push(Action::Stop { name: c.name.clone(), attempt: c.attempt, grace_seconds: grace });
             }
             held |= c.role == Role::Sidecar && c.alive();

@@ -46,7 +46,8 @@ impl PodMachine {
             status.insert("reason".into(), failure.reason.clone().into());
             status.insert("message".into(), failure.message.clone().into());
         }
-        let list = |ips: &[std::net::IpAddr]| -> Value { ips.iter().map(|ip| json!({ "ip": ip.to_string() })).collect() };
+        let list =
+            |ips: &[std::net::IpAddr]| -> Value { ips.iter().map(|ip| json!({ "ip": ip.to_string() })).collect() };
         if let Some(ip) = self.host_ips.first() {
             status.insert("hostIP".into(), ip.to_string().into());
             status.insert("hostIPs".into(), list(&self.host_ips));
@@ -137,8 +138,7 @@ impl PodMachine {
         }
         let pause = retry_at.duration_since(end.finished_at).as_secs();
         let text = if pause < 60 { format!("{pause}s") } else { format!("{}m{}s", pause / 60, pause % 60) };
-        let message =
-            format!("back-off {text} restarting failed container={} pod={}", c.name, describe(&self.pod));
+        let message = format!("back-off {text} restarting failed container={} pod={}", c.name, describe(&self.pod));
         Some(waiting("CrashLoopBackOff", &message))
     }
 

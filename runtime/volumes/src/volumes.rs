@@ -1,0 +1,100 @@
+//! The volumes of one pod below its directory.
+
+use crate::{File, HostPathType, Result, atomic, empty_dir, error::at, host_path, owner, subpath};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What a volume is made from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// Empty at first, gone with the pod.
+    EmptyDir {
+        /// On a tmpfs.
+        memory: bool,
+        /// Bytes.
+        size_limit: Option<u64>,
+    },
+    /// A path of the node.
+    HostPath {
+        /// Absolute.
+        path: PathBuf,
+        /// What must be there.
+        kind: HostPathType,
+    },
+    /// Files from objects.
+    Files {
+        /// All of them.
+        files: Vec<File>,
+        /// Never on a disk: secrets and tokens.
+        secret: bool,
+    },
+}
+
+/// The volumes of one pod. Blocking.
+#[derive(Clone, Debug)]
+pub struct Volumes {
+    dir: PathBuf,
+}
+
+impl Volumes {
+    /// Volumes below `pod_dir`.
+    pub fn new(pod_dir: &Path) -> Self {
+        Self { dir: pod_dir.to_owned() }
+    }
+
+    /// Makes a volume, or brings it up to date; returns where it is. Fine to repeat.
+    pub fn setup(&self, name: &str, source: &Source, fs_group: Option<u32>) -> Result<PathBuf> {
+        let path = self.dir.join("volumes").join(name);
+        match source {
+            Source::EmptyDir { memory, size_limit } => {
+                let new = !path.exists();
+                if *memory {
+                    empty_dir::tmpfs(&path, *size_limit)?
+                } else {
+                    empty_dir::directory(&path)?
+                }
+                if let Some(group) = fs_group.filter(|_| new) {
+                    owner::give_to_group(&path, group, false)?;
+                }
+            }
+            Source::HostPath { path, kind } => {
+                host_path::check(path, *kind)?;
+                return Ok(path.clone());
+            }
+            Source::Files { files, secret } => {
+                if *secret {
+                    empty_dir::tmpfs(&path, None)?
+                } else {
+                    empty_dir::directory(&path)?
+                }
+                atomic::write(&path, files, fs_group)?;
+            }
+        }
+        Ok(path)
+    }
+
+    /// Rewrites a volume made of files; containers see all new files or all old ones. False when nothing changed.
+    pub fn update(&self, name: &str, files: &[File], fs_group: Option<u32>) -> Result<bool> {
+        atomic::write(&self.dir.join("volumes").join(name), files, fs_group)
+    }
+
+    /// A path inside the volume at `root`, bound where no container can move it. `key` tells mounts of the pod apart.
+    pub fn subpath(&self, root: &Path, sub: &str, key: &str) -> Result<PathBuf> {
+        subpath::bind(root, sub, &self.dir.join("subpaths").join(key))
+    }
+
+    /// Unmounts and removes everything but host paths. Fine to repeat.
+    pub fn teardown(&self) -> Result<()> {
+        for part in ["subpaths", "volumes"] {
+            let path = self.dir.join(part);
+            empty_dir::unmount_below(&path)?;
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at("remove", &path)(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
