@@ -95,6 +95,10 @@ impl Strategy for Deployment {
     fn validate_update(&self, object: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         workload::validate_update(object, old)
     }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        workload::warnings(object)
+    }
 }
 
 fn strategy(errors: &mut Errors, strategy: &Value) {
@@ -156,4 +160,114 @@ fn row(object: &Value, now: Timestamp) -> Vec<Value> {
     ];
     cells.extend(workload::wide_cells(object));
     cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployment(spec: Value) -> Value {
+        let mut object = json!({"spec": {"selector": {"matchLabels": {"app": "a"}}, "template": {
+            "metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "a", "image": "a:1"}]}}}});
+        for (name, value) in spec.as_object().unwrap() {
+            object["spec"][name] = value.clone();
+        }
+        Deployment.default(&mut object);
+        object
+    }
+
+    #[test]
+    fn defaults() {
+        let spec = deployment(json!({}))["spec"].take();
+        assert_eq!((&spec["replicas"], &spec["revisionHistoryLimit"]), (&json!(1), &json!(10)));
+        assert_eq!(spec["progressDeadlineSeconds"], 600);
+        let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}});
+        assert_eq!(spec["strategy"], rolling);
+        let pod = &spec["template"]["spec"];
+        assert_eq!((&pod["restartPolicy"], &pod["schedulerName"]), (&json!("Always"), &json!("default-scheduler")));
+        // What belongs to pods alone stays out of templates.
+        assert!(["tolerations", "priority", "enableServiceLinks"].iter().all(|f| pod[*f].is_null()));
+        assert_eq!(
+            deployment(json!({"strategy": {"type": "Recreate"}}))["spec"]["strategy"],
+            json!({"type": "Recreate"})
+        );
+        assert_eq!(deployment(json!({"replicas": 0}))["spec"]["replicas"], 0);
+    }
+
+    #[test]
+    fn messages_are_those_of_kubernetes() {
+        let cases: &[(Value, &[&str])] = &[
+            (json!({}), &[]),
+            (json!({"replicas": -1}), &["spec.replicas: Invalid value: -1: must be greater than or equal to 0"]),
+            (
+                json!({"selector": null}),
+                &[
+                    "spec.selector: Required value",
+                    r#"spec.template.metadata.labels: Invalid value: {"app":"a"}: `selector` does not match template `labels`"#,
+                ],
+            ),
+            (json!({"selector": {}}), &["spec.selector: Invalid value: {}: empty selector is invalid for deployment"]),
+            (
+                json!({"selector": {"matchLabels": {"app": "b"}}}),
+                &[
+                    r#"spec.template.metadata.labels: Invalid value: {"app":"a"}: `selector` does not match template `labels`"#,
+                ],
+            ),
+            (
+                json!({"strategy": {"type": "Recreate", "rollingUpdate": {}}}),
+                &["spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"],
+            ),
+            (
+                json!({"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "0%"}}}),
+                &[
+                    r#"spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "0%": may not be 0 when `maxSurge` is 0"#,
+                ],
+            ),
+            (
+                json!({"strategy": {"rollingUpdate": {"maxUnavailable": "101%"}}}),
+                &[
+                    r#"spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "101%": must not be greater than 100%"#,
+                ],
+            ),
+            (
+                json!({"progressDeadlineSeconds": 5, "minReadySeconds": 5}),
+                &["spec.progressDeadlineSeconds: Invalid value: 5: must be greater than minReadySeconds"],
+            ),
+            (
+                json!({"template": {"metadata": {"labels": {"app": "a"}},
+                    "spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]}}}),
+                &[r#"spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always""#],
+            ),
+            (
+                json!({"template": {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "a"}]}}}),
+                &["spec.template.spec.containers[0].image: Required value"],
+            ),
+        ];
+        for (spec, expected) in cases {
+            let found: Vec<String> =
+                Deployment.validate(&deployment(spec.clone())).iter().map(ToString::to_string).collect();
+            assert_eq!(found, *expected, "{spec}");
+        }
+    }
+
+    #[test]
+    fn the_selector_stays() {
+        let (old, mut new) = (deployment(json!({})), deployment(json!({})));
+        let context = Context { now: Timestamp::UNIX_EPOCH, user: "", subresource: "" };
+        assert!(Deployment.validate_update(&new, &old, &context).is_empty());
+        new["spec"]["selector"]["matchLabels"]["b"] = json!("c");
+        assert_eq!(
+            Deployment.validate_update(&new, &old, &context)[0].to_string(),
+            r#"spec.selector: Invalid value: {"matchLabels":{"app":"a","b":"c"}}: field is immutable"#
+        );
+    }
+
+    #[test]
+    fn cells() {
+        let mut object = deployment(json!({"replicas": 3}));
+        object["status"] = json!({"readyReplicas": 1, "updatedReplicas": 2, "availableReplicas": 1});
+        let cells = row(&object, Timestamp::UNIX_EPOCH);
+        let shown = [json!("1/3"), json!(2), json!(1), json!("<unknown>"), json!("a"), json!("a:1"), json!("app=a")];
+        assert_eq!(cells[1..], shown);
+    }
 }

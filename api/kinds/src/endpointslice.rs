@@ -7,7 +7,7 @@ use crate::{
     names,
     rules::{self, Errors, child},
 };
-use podium_types::{FieldError, Timestamp, meta};
+use podium_types::{FieldError, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ pub static KIND: Kind = Kind {
     row,
     selectable: &[],
     select: None,
-    generation: false,
+    generation: true,
     graceful: None,
     sealed: false,
     live: false,
@@ -56,18 +56,6 @@ impl Strategy for EndpointSlice {
             set_default(port, "name", "");
             set_default(port, "protocol", "TCP");
         }
-    }
-
-    fn prepare_create(&self, object: &mut Value, _context: &Context<'_>) {
-        meta::metadata_mut(object).insert("generation".to_owned(), json!(1));
-    }
-
-    /// There is no spec: whatever lies outside the metadata counts for the generation.
-    fn prepare_update(&self, object: &mut Value, old: &Value, _context: &Context<'_>) {
-        let generation = old["metadata"]["generation"].as_i64().unwrap_or(1);
-        let changed = ["endpoints", "ports", "addressType"].iter().any(|f| object[f] != old[f]);
-        let next = generation + i64::from(changed);
-        meta::metadata_mut(object).insert("generation".to_owned(), json!(next));
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
@@ -146,4 +134,35 @@ fn row(object: &Value, now: Timestamp) -> Vec<Value> {
         json!(cells::first_few(addresses)),
         cells::age(object, now),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_and_cells() {
+        let mut slice = json!({"addressType": "IPv4", "ports": [{"port": 80}, {"name": "b"}],
+            "endpoints": [{"addresses": ["10.0.0.1", "10.0.0.2"]}, {"addresses": ["10.0.0.3", "10.0.0.4"]}]});
+        EndpointSlice.default(&mut slice);
+        assert!(EndpointSlice.validate(&slice).is_empty());
+        let cells = row(&slice, Timestamp::UNIX_EPOCH);
+        assert_eq!(cells[1..4], ["IPv4", "80,b", "10.0.0.1,10.0.0.2,10.0.0.3 + 1 more..."]);
+        slice["endpoints"] = json!([{"addresses": ["::1"]}, {}]);
+        slice["ports"][1]["name"] = json!("");
+        let messages: Vec<String> = EndpointSlice.validate(&slice).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            messages,
+            [
+                r#"endpoints[0].addresses[0]: Invalid value: "::1": must be a valid IPv4 address"#,
+                "endpoints[1].addresses: Required value: must contain at least 1 address",
+                r#"ports[1].name: Duplicate value: """#,
+            ]
+        );
+        let mut other = slice.clone();
+        other["addressType"] = json!("IPv6");
+        let context = Context { now: Timestamp::UNIX_EPOCH, user: "", subresource: "" };
+        let errors = EndpointSlice.validate_update(&other, &slice, &context);
+        assert_eq!(errors[0].to_string(), r#"addressType: Invalid value: "IPv6": field is immutable"#);
+    }
 }

@@ -105,3 +105,39 @@ pub(crate) fn carry(value: &mut Value, old: &Value, name: &str) {
         None => remove(value, name),
     }
 }
+
+/// Keeps an old field with one value and the list that came after it in step, where one of them is unset.
+///
+/// Elements of the list are the values themselves, or objects with the value at `member`.
+pub(crate) fn pair(value: &mut Value, one: &str, many: &str, member: Option<&str>) {
+    let first = value[many].get(0).map(|e| member.map_or(e, |m| &e[m])).filter(|e| !is_unset(e)).cloned();
+    let single = value[one].clone();
+    match (is_unset(&single), first) {
+        (true, Some(first)) => set(value, one, first),
+        (false, None) => {
+            let element = member.map_or_else(|| single.clone(), |m| serde_json::json!({m: single}));
+            set(value, many, Value::Array(vec![element]));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn pairs_stay_in_step() {
+        let cases = [
+            (json!({"ip": "a"}), json!({"ip": "a", "ips": [{"ip": "a"}]})),
+            (json!({"ips": [{"ip": "a"}, {"ip": "b"}]}), json!({"ip": "a", "ips": [{"ip": "a"}, {"ip": "b"}]})),
+            (json!({"ip": "", "ips": []}), json!({"ip": "", "ips": []})),
+            (json!([1]), json!([1])),
+        ];
+        for (mut value, expected) in cases {
+            pair(&mut value, "ip", "ips", Some("ip"));
+            assert_eq!(value, expected);
+        }
+    }
+}

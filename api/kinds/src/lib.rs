@@ -8,7 +8,6 @@ pub mod docs;
 pub mod kind;
 pub mod names;
 pub mod pod;
-pub mod service;
 pub mod strategy;
 
 mod actor;
@@ -26,6 +25,7 @@ mod replicaset;
 mod resources;
 mod rules;
 mod secret;
+mod service;
 mod serviceaccount;
 mod workload;
 

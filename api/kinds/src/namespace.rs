@@ -48,7 +48,10 @@ impl Strategy for Namespace {
     fn default(&self, object: &mut Value) {
         let name = meta::name(object).to_owned();
         if !name.is_empty() {
-            let labels = podium_types::meta::metadata_mut(object).entry("labels").or_insert_with(|| json!({}));
+            let labels = meta::metadata_mut(object).entry("labels").or_insert(Value::Null);
+            if labels.is_null() {
+                *labels = json!({});
+            }
             set(labels, NAME_LABEL, name);
         }
         let status = meta::member_mut(object, "status");
@@ -80,8 +83,13 @@ impl Strategy for Namespace {
             let name = text(finalizer);
             rules::form(&mut errors, names::qualified_name(name), &format!("spec.finalizers[{i}]"), name);
         }
+        errors
+    }
+
+    fn validate_update(&self, object: &Value, _old: &Value, context: &Context<'_>) -> Vec<FieldError> {
         let phase = at(object, "status.phase");
-        if !meta::is_deleting(object) && text(phase) == "Terminating" {
+        let mut errors = Vec::new();
+        if context.subresource == "status" && !meta::is_deleting(object) && text(phase) == "Terminating" {
             let why = "may only be 'Active' if `deletionTimestamp` is empty";
             errors.push(FieldError::invalid("status.phase", phase, why));
         }
@@ -95,4 +103,26 @@ impl Strategy for Namespace {
 
 fn row(object: &Value, now: Timestamp) -> Vec<Value> {
     vec![cells::name(object), at(object, "status.phase").clone(), cells::age(object, now)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_namespace_is_active_and_held() {
+        let mut namespace = json!({"metadata": {"name": "a", "labels": null}, "status": {"phase": "Terminating"}});
+        let context = Context { now: Timestamp::UNIX_EPOCH, user: "", subresource: "" };
+        Namespace.default(&mut namespace);
+        Namespace.prepare_create(&mut namespace, &context);
+        assert_eq!(
+            namespace,
+            json!({"metadata": {"name": "a", "labels": {NAME_LABEL: "a"}}, "spec": {"finalizers": [FINALIZER]},
+                "status": {"phase": "Active"}})
+        );
+        let mut bare = json!({"metadata": {"name": "a"}});
+        Namespace.prepare_update(&mut bare, &namespace, &context);
+        assert_eq!(bare["spec"], namespace["spec"]);
+        assert_eq!(bare["status"], namespace["status"]);
+    }
 }

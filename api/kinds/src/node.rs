@@ -2,7 +2,7 @@
 
 use crate::{
     Column, Context, Kind, Strategy, Subresource, cells,
-    json::{at, is_unset, items, text},
+    json::{at, is_unset, items, pair, text},
     kind::ALL_VERBS,
     names,
     rules::{self, Errors, child},
@@ -62,6 +62,9 @@ impl Strategy for Node {
         let capacity = at(object, "status.capacity").clone();
         if capacity.is_object() {
             meta::member_mut(object, "status").entry("allocatable").or_insert(capacity);
+        }
+        if let Some(spec) = object.get_mut("spec") {
+            pair(spec, "podCIDR", "podCIDRs", None);
         }
     }
 

@@ -54,6 +54,10 @@ impl Strategy for ReplicaSet {
     fn validate_update(&self, object: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         workload::validate_update(object, old)
     }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        workload::warnings(object)
+    }
 }
 
 fn select(object: &Value, field: &str) -> String {

@@ -41,7 +41,7 @@ pub(crate) fn validate(object: &Value) -> Errors {
 fn template(errors: &mut Errors, spec: &Value) {
     let template = &spec["template"];
     let labels = at(template, "metadata.labels");
-    if !rules::selects(&spec["selector"], labels) {
+    if spec["selector"].is_null() || !rules::selects(&spec["selector"], labels) {
         let why = "`selector` does not match template `labels`";
         let labels = if labels.is_null() { &json!({}) } else { labels };
         errors.push(FieldError::invalid("spec.template.metadata.labels", labels, why));
@@ -60,6 +60,11 @@ pub(crate) fn validate_update(object: &Value, old: &Value) -> Errors {
     let mut errors = Errors::new();
     rules::immutable(&mut errors, at(object, "spec.selector"), at(old, "spec.selector"), "spec.selector");
     errors
+}
+
+/// Warnings for the template.
+pub(crate) fn warnings(object: &Value) -> Vec<String> {
+    pod::spec_warnings(at(object, "spec.template.spec"), "spec.template.spec")
 }
 
 /// Containers, images and selector: the cells that `-o wide` adds.

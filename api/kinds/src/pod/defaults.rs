@@ -1,7 +1,7 @@
 //! What a pod has when its writer did not say; pods and pod templates share [`pod_spec`].
 
 use crate::{
-    json::{at_mut, int, is_unset, items, items_mut, set, set_default, set_default_number, text},
+    json::{at_mut, int, is_unset, items, items_mut, pair, set, set_default, set_default_number, text},
     resources,
 };
 use serde_json::{Value, json};
@@ -17,6 +17,9 @@ const CRITICAL: &[(&str, i64)] = &[("system-cluster-critical", 2_000_000_000), (
 
 /// Defaults of a pod: those of its spec, and those that a template leaves open.
 pub(super) fn pod(object: &mut Value) {
+    if let Some(status) = object.get_mut("status") {
+        pair(status, "podIP", "podIPs", Some("ip"));
+    }
     let Some(spec) = object.get_mut("spec").filter(|s| s.is_object()) else { return };
     pod_spec(spec);
     set_default(spec, "enableServiceLinks", true);

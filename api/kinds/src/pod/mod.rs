@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 pub(crate) use defaults::pod_spec as default_spec;
 pub use qos::qos_class;
-pub(crate) use validate::template as validate_template;
+pub(crate) use validate::{template as validate_template, warnings as spec_warnings};
 
 /// Grace of a pod that names none, in seconds.
 pub const DEFAULT_GRACE_SECONDS: i64 = 30;
@@ -102,7 +102,7 @@ impl Strategy for Pod {
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {
-        validate::warnings(&object["spec"], "spec")
+        spec_warnings(&object["spec"], "spec")
     }
 }
 

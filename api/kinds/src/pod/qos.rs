@@ -58,7 +58,7 @@ mod tests {
             (pod(&[json!({"requests": {"cpu": "0"}})]), "BestEffort"),
             (pod(&[json!({"requests": {"example.com/gpu": "1"}})]), "BestEffort"),
             (pod(&[json!({"requests": {"cpu": "1m"}})]), "Burstable"),
-            (pod(&[full.clone()]), "Guaranteed"),
+            (pod(std::slice::from_ref(&full)), "Guaranteed"),
             (pod(&[full.clone(), full.clone()]), "Guaranteed"),
             (pod(&[full.clone(), json!({})]), "Burstable"),
             (

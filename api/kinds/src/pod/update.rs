@@ -41,7 +41,10 @@ pub(super) fn validate(object: &Value, old: &Value, subresource: &str) -> Errors
     let mut errors = Errors::new();
     match subresource {
         "" => spec(&mut errors, &object["spec"], &old["spec"]),
-        "ephemeralcontainers" => ephemeral(&mut errors, &object["spec"], &old["spec"]),
+        "ephemeralcontainers" => {
+            errors.extend(super::validate::pod(object));
+            ephemeral(&mut errors, &object["spec"], &old["spec"]);
+        }
         _ => {}
     }
     errors
@@ -171,7 +174,8 @@ mod tests {
     #[test]
     fn little_may_change() {
         let fixed = format!("spec: Forbidden: {FIXED}");
-        let cases: [(fn(&mut Value), Vec<String>); 9] = [
+        type Case = (fn(&mut Value), Vec<String>);
+        let cases: [Case; 9] = [
             (|_| {}, vec![]),
             (|s| s["containers"][0]["image"] = json!("a:2"), vec![]),
             (|s| s["containers"][0]["ports"] = json!([]), vec![]),
@@ -210,17 +214,24 @@ mod tests {
 
     #[test]
     fn ephemeral_containers_are_only_added() {
-        let pod =
-            |list: Value| json!({"spec": {"containers": [{"name": "a"}], "ephemeralContainers": list}, "status": {}});
+        let pod = |list: Value| {
+            let mut pod = json!({"spec": {"containers": [{"name": "a", "image": "a"}], "ephemeralContainers": list}});
+            super::super::defaults::pod(&mut pod);
+            pod
+        };
         let old = pod(json!([{"name": "e", "image": "x"}]));
-        let mut new = pod(json!([{"name": "e", "image": "x"}, {"name": "f"}]));
+        let mut new = pod(json!([{"name": "e", "image": "x"}, {"name": "f", "image": "y"}]));
         new["spec"]["nodeName"] = json!("other");
         prepare(&mut new, &old, "ephemeralcontainers");
         assert_eq!(new["spec"]["nodeName"], Value::Null);
         assert_eq!(items(&new["spec"]["ephemeralContainers"]).len(), 2);
-        assert!(validate(&new, &old, "ephemeralcontainers").is_empty());
-        assert_eq!(validate(&pod(json!([])), &old, "ephemeralcontainers").len(), 1);
-        assert_eq!(validate(&pod(json!([{"name": "e", "image": "y"}])), &old, "ephemeralcontainers").len(), 1);
+        let fields =
+            |new: &Value| validate(new, &old, "ephemeralcontainers").into_iter().map(|e| e.field).collect::<Vec<_>>();
+        assert!(fields(&new).is_empty());
+        assert_eq!(fields(&pod(json!([]))), ["spec.ephemeralContainers"]);
+        assert_eq!(fields(&pod(json!([{"name": "e", "image": "y"}]))), ["spec.ephemeralContainers[0]"]);
+        let nameless = json!([{"name": "e", "image": "x"}, {"image": "y"}]);
+        assert_eq!(fields(&pod(nameless)), ["spec.ephemeralContainers[1].name"]);
         prepare(&mut new, &old, "");
         assert_eq!(new["spec"]["ephemeralContainers"], old["spec"]["ephemeralContainers"]);
     }

@@ -1,7 +1,7 @@
 //! What a Service has when its writer did not say.
 
 use super::{is_headless, wants_cluster_ip};
-use crate::json::{at, int, is_unset, items, items_mut, remove, set, set_default, text};
+use crate::json::{at, int, is_unset, items, items_mut, pair, remove, set, set_default, text};
 use serde_json::{Value, json};
 
 /// Seconds that a client stays with its pod under affinity `ClientIP`: three hours.
@@ -31,7 +31,7 @@ pub(super) fn service(object: &mut Value) {
     }
     if wants_cluster_ip(spec) {
         set_default(spec, "internalTrafficPolicy", "Cluster");
-        cluster_ips(spec);
+        pair(spec, "clusterIP", "clusterIPs", None);
         families(spec);
     }
     if spec["type"] == "LoadBalancer" {
@@ -45,17 +45,6 @@ pub(super) fn is_external(spec: &Value) -> bool {
         "NodePort" | "LoadBalancer" => true,
         "ClusterIP" => !is_unset(&spec["externalIPs"]),
         _ => false,
-    }
-}
-
-/// Old clients write `clusterIP`, new ones `clusterIPs`; the first of the list is the other.
-fn cluster_ips(spec: &mut Value) {
-    if is_unset(&spec["clusterIPs"]) && !is_unset(&spec["clusterIP"]) {
-        let one = spec["clusterIP"].clone();
-        set(spec, "clusterIPs", json!([one]));
-    } else if is_unset(&spec["clusterIP"]) && !is_unset(&spec["clusterIPs"][0]) {
-        let first = spec["clusterIPs"][0].clone();
-        set(spec, "clusterIP", first);
     }
 }
 

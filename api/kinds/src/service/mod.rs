@@ -1,6 +1,6 @@
 //! Service: a stable address for a set of pods.
 //!
-//! Deliberately absent: the allocation of cluster IPs and node ports, which needs to know
+//! Deliberately absent: the allocation of cluster IPs and node ports and the ranges they lie in, which needs to know
 //! every other Service; the server does that between `prepare_*` and `validate`.
 
 mod columns;
@@ -12,8 +12,6 @@ use crate::{Column, Context, Kind, Strategy, Subresource, kind::ALL_VERBS, names
 use columns::row;
 use podium_types::FieldError;
 use serde_json::{Value, json};
-
-pub use validate::NODE_PORTS;
 
 /// core/v1 Service.
 pub static KIND: Kind = Kind {

@@ -8,10 +8,8 @@ use crate::{
 };
 use podium_types::FieldError;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::collections::BTreeSet;
 
-/// Ports that node ports are taken from.
-pub const NODE_PORTS: RangeInclusive<i64> = 30_000..=32_767;
 /// Longest `ClientIP` affinity in seconds: a day.
 const MAX_AFFINITY_SECONDS: i64 = 86_400;
 const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
@@ -107,21 +105,15 @@ fn ports(errors: &mut Errors, spec: &Value, headless: bool) {
         }
         if node_port != 0 {
             let path = child(&path, "nodePort");
-            node_port_rules(errors, text(&spec["type"]), node_port, &path);
+            let kind = text(&spec["type"]);
+            if matches!(kind, "ClusterIP" | "ExternalName") {
+                let why = format!("may not be used when `type` is '{kind}'");
+                errors.push(FieldError::forbidden(&path, &why));
+            }
             if !seen_nodes.insert((node_port, protocol)) {
                 errors.push(FieldError::duplicate(path, &json!(node_port)));
             }
         }
-    }
-}
-
-fn node_port_rules(errors: &mut Errors, kind: &str, port: i64, path: &str) {
-    if matches!(kind, "ClusterIP" | "ExternalName") {
-        errors.push(FieldError::forbidden(path, &format!("may not be used when `type` is '{kind}'")));
-    } else if !NODE_PORTS.contains(&port) {
-        let (first, last) = (NODE_PORTS.start(), NODE_PORTS.end());
-        let why = format!("provided port is not in the valid range. The range of valid ports is {first}-{last}");
-        errors.push(FieldError::invalid(path, &json!(port), &why));
     }
 }
 
@@ -221,12 +213,6 @@ mod tests {
             (
                 json!({"ports": [{"port": 80, "nodePort": 30000}]}),
                 vec!["spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"],
-            ),
-            (
-                json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}),
-                vec![
-                    "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767",
-                ],
             ),
             (json!({"type": "ExternalName"}), vec!["spec.externalName: Required value"]),
             (

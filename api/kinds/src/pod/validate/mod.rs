@@ -21,7 +21,7 @@ use podium_types::FieldError;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-pub(super) use warnings::warnings;
+pub(crate) use warnings::warnings;
 
 const RESTART_POLICIES: &[&str] = &["Always", "OnFailure", "Never"];
 const DNS_POLICIES: &[&str] = &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];

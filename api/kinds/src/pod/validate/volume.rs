@@ -49,11 +49,9 @@ fn source(errors: &mut Errors, kind: &str, source: &Value, path: &str) {
         }
     };
     match kind {
-        "emptyDir" => {
-            if resources::quantity(&source["sizeLimit"]).is_some_and(|q| q.is_negative()) {
-                let why = "SizeLimit field must be a valid resource quantity";
-                errors.push(FieldError::forbidden(child(path, "sizeLimit"), why));
-            }
+        "emptyDir" if resources::quantity(&source["sizeLimit"]).is_some_and(|q| q.is_negative()) => {
+            let why = "SizeLimit field must be a valid resource quantity";
+            errors.push(FieldError::forbidden(child(path, "sizeLimit"), why));
         }
         "hostPath" => {
             require(errors, "path");
