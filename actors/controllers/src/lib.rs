@@ -18,6 +18,7 @@ pub mod resources;
 pub mod rootca;
 pub mod selector;
 pub mod serviceaccount;
+pub mod taints;
 pub mod time;
 pub mod view;
 pub mod write;

@@ -47,11 +47,26 @@ pub fn pod_ports(pod: &Pod) -> Vec<HostPort> {
         .collect()
 }
 
+/// Millicores that a container without a request counts for in scores.
+const CPU_WITHOUT_REQUEST: i64 = 100;
+/// Bytes that a container without a request counts for in scores.
+const MEMORY_WITHOUT_REQUEST: i64 = 200 * 1024 * 1024;
+
+/// Millicores and bytes that a pod counts for in scores: pods that ask for nothing must
+/// weigh something, or all of them would go to one node.
+pub fn weight(pod: &Pod, requests: &Resources) -> (i64, i64) {
+    let containers = pod.spec.as_ref().map_or(0, |spec| i64::try_from(spec.containers.len()).unwrap_or(0));
+    let or = |request: i64, default: i64| if request == 0 { default * containers } else { request };
+    (or(requests.cpu, CPU_WITHOUT_REQUEST), or(requests.memory, MEMORY_WITHOUT_REQUEST))
+}
+
 /// Requests and host ports of all pods of a node that have not ended.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Load {
     /// Sum of the pods' requests.
     pub requested: Resources,
+    /// Millicores and bytes as scores see them; see [`weight`].
+    pub weight: (i64, i64),
     /// Host ports taken, and how often (a pod bound by hand may clash).
     pub ports: BTreeMap<HostPort, usize>,
 }
@@ -59,14 +74,20 @@ pub struct Load {
 impl Load {
     /// Counts a pod in.
     pub fn add(&mut self, pod: &Pod) {
-        self.requested.add(&Resources::of_pod(pod));
+        let requests = Resources::of_pod(pod);
+        let (cpu, memory) = weight(pod, &requests);
+        self.weight = (self.weight.0 + cpu, self.weight.1 + memory);
+        self.requested.add(&requests);
         for port in pod_ports(pod) {
             *self.ports.entry(port).or_default() += 1;
         }
     }
     /// Counts a pod out that was counted in.
     pub fn remove(&mut self, pod: &Pod) {
-        self.requested.subtract(&Resources::of_pod(pod));
+        let requests = Resources::of_pod(pod);
+        let (cpu, memory) = weight(pod, &requests);
+        self.weight = (self.weight.0 - cpu, self.weight.1 - memory);
+        self.requested.subtract(&requests);
         for port in pod_ports(pod) {
             if let Some(count) = self.ports.get_mut(&port) {
                 *count -= 1;

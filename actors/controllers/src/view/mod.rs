@@ -14,7 +14,7 @@ mod shelf;
 pub use header::Header;
 pub use index::Index;
 pub use item::{Item, Typed};
-pub use load::{HostPort, Load, pod_ports};
+pub use load::{HostPort, Load, pod_ports, weight};
 pub use shelf::Shelf;
 
 use crate::{pods, resource};

@@ -1,0 +1,18 @@
+//! Which taints keep a pod off a node.
+
+use k8s_openapi::api::core::v1::{Taint, Toleration};
+
+/// The first taint with one of these effects that nothing tolerates.
+pub fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration], effects: &[&str]) -> Option<&'a Taint> {
+    let mut relevant = taints.iter().filter(|taint| effects.contains(&taint.effect.as_str()));
+    relevant
+        .find(|taint| !tolerations.iter().any(|toleration| podium_controllers::taints::tolerates(toleration, taint)))
+}
+
+/// How many soft taints (PreferNoSchedule) of a node a pod does not tolerate.
+pub fn disliked(taints: &[Taint], tolerations: &[Toleration]) -> i64 {
+    let soft = taints.iter().filter(|taint| taint.effect == "PreferNoSchedule");
+    let count =
+        soft.filter(|taint| !tolerations.iter().any(|t| podium_controllers::taints::tolerates(t, taint))).count();
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
