@@ -63,3 +63,45 @@ impl Strategy for ConfigMap {
         rules::sealed_data(object, old, &["data", "binaryData"])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(errors: &[FieldError]) -> Vec<String> {
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn keys_sizes_and_bytes() {
+        let large = "x".repeat(1024 * 1024 + 1);
+        let cases = [
+            (json!({"data": {"a.b": "c"}, "binaryData": {"d": "eA=="}}), vec![]),
+            (json!({"data": {"a": large}}), vec![": Too long: may not be more than 1048576 bytes"]),
+            (
+                json!({"data": {"a": ""}, "binaryData": {"a": ""}}),
+                vec![r#"data[a]: Invalid value: "a": duplicate of key present in binaryData"#],
+            ),
+            (json!({"binaryData": {"a": "?"}}), vec![r#"binaryData[a]: Invalid value: "?": illegal base64 data"#]),
+            (json!({"data": {"..": ""}}), vec![r#"data[..]: Invalid value: "..": must not be '..'"#]),
+        ];
+        for (object, expected) in cases {
+            assert_eq!(messages(&ConfigMap.validate(&object)), expected);
+        }
+    }
+
+    #[test]
+    fn immutable_means_immutable() {
+        let context = Context { now: Timestamp::UNIX_EPOCH, user: "", subresource: "" };
+        let old = json!({"immutable": true, "data": {"a": "b"}});
+        let change = |new: Value| messages(&ConfigMap.validate_update(&new, &old, &context));
+        assert!(change(json!({"immutable": true, "data": {"a": "b"}, "metadata": {"labels": {"c": "d"}}})).is_empty());
+        assert_eq!(
+            change(json!({"data": {"a": "c"}})),
+            [
+                "immutable: Forbidden: field is immutable when `immutable` is set",
+                "data: Forbidden: field is immutable when `immutable` is set",
+            ]
+        );
+    }
+}

@@ -54,3 +54,23 @@ fn row(object: &Value, now: Timestamp) -> Vec<Value> {
     let holder = at(object, "spec.holderIdentity").as_str().unwrap_or_default();
     vec![cells::name(object), json!(holder), cells::age(object, now)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages() {
+        let lease = json!({"spec": {"leaseDurationSeconds": 0, "leaseTransitions": -1, "holderIdentity": ""}});
+        let found: Vec<String> = Lease.validate(&lease).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0",
+                "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0",
+                r#"spec.holderIdentity: Invalid value: "": must not be empty"#,
+            ]
+        );
+        assert!(Lease.validate(&json!({"spec": {"leaseDurationSeconds": 40}})).is_empty());
+    }
+}

@@ -181,8 +181,10 @@ pub(crate) fn data_size(errors: &mut Errors, plain: &Value, base64: &Value, path
     }
 }
 
+/// Bytes that a base64 text stands for.
 fn decoded_len(base64: &str) -> usize {
-    base64.len() / 4 * 3 - base64.bytes().rev().take(2).filter(|b| *b == b'=').count().min(base64.len() / 4 * 3)
+    let padding = base64.bytes().rev().take_while(|b| *b == b'=').count();
+    (base64.len() / 4 * 3).saturating_sub(padding)
 }
 
 /// Reports a change of a ConfigMap or Secret that its `immutable` forbids.
@@ -202,4 +204,54 @@ pub(crate) fn sealed_data(object: &Value, old: &Value, fields: &[&str]) -> Error
         }
     }
     errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_match_as_in_kubernetes() {
+        let labels = json!({"app": "a", "tier": "web"});
+        let rule = |operator: &str, key: &str, values: Value| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
+        let cases = [
+            (json!({}), true),
+            (json!({"matchLabels": {"app": "a"}}), true),
+            (json!({"matchLabels": {"app": "b"}}), false),
+            (rule("In", "app", json!(["a", "b"])), true),
+            (rule("In", "gone", json!(["a"])), false),
+            (rule("NotIn", "app", json!(["a"])), false),
+            (rule("NotIn", "gone", json!(["a"])), true),
+            (rule("Exists", "tier", json!([])), true),
+            (rule("DoesNotExist", "tier", json!([])), false),
+            (rule("Near", "app", json!(["a"])), false),
+        ];
+        for (selector, expected) in cases {
+            assert_eq!(selects(&selector, &labels), expected, "{selector}");
+        }
+    }
+
+    #[test]
+    fn malformed_selectors_are_named() {
+        let selector = json!({"matchLabels": {"a": "-"}, "matchExpressions": [
+            {"key": "a", "operator": "In"}, {"key": "a", "operator": "Exists", "values": ["x"]}, {"key": "-", "operator": "Near"}]});
+        let mut errors = Errors::new();
+        label_selector(&mut errors, &selector, "s");
+        let fields: Vec<&str> = errors.iter().map(|e| e.field.as_str()).collect();
+        let expected = [
+            "s.matchLabels",
+            "s.matchExpressions[0].values",
+            "s.matchExpressions[1].values",
+            "s.matchExpressions[2].operator",
+            "s.matchExpressions[2].key",
+        ];
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn base64_lengths() {
+        for (text, bytes) in [("", 0), ("eA==", 1), ("eHk=", 2), ("eHl6", 3), ("===", 0)] {
+            assert_eq!(decoded_len(text), bytes, "{text}");
+        }
+    }
 }
