@@ -1,9 +1,6 @@
 //! `podium down`: ends what `up` started and leaves nothing behind.
 
-use crate::{
-    args::DownArgs,
-    layout::{Layout},
-};
+use crate::{args::DownArgs, layout::Layout};
 use anyhow::{Context, Result, bail};
 use nix::{
     sys::signal::{Signal, kill},

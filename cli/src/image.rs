@@ -36,8 +36,10 @@ pub fn run(args: ImageArgs) -> Result<()> {
 fn list(images: &Images, output: Output) {
     let all = images.list();
     if output == Output::Json {
-        let rows: Vec<_> =
-            all.iter().map(|i| json!({"id": i.id, "names": i.names, "size": i.size, "repoDigest": i.repo_digest})).collect();
+        let rows: Vec<_> = all
+            .iter()
+            .map(|i| json!({"id": i.id, "names": i.names, "size": i.size, "repoDigest": i.repo_digest}))
+            .collect();
         println!("{}", json!(rows));
         return;
     }

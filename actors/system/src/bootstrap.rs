@@ -30,7 +30,7 @@ async fn put(api: &Api, user: &User, resource: &str, object: Value) -> Result<()
         }
     }
     // A patch that changes nothing writes nothing.
-    api.patch(user, kind, &key, "", Patch::Merge(object), &options).await.map(drop)
+    api.patch(user, kind, &key, "", &Patch::Merge(object), &options).await.map(drop)
 }
 
 fn objects(settings: &Settings) -> Vec<(&'static str, Value)> {
@@ -47,24 +47,36 @@ fn objects(settings: &Settings) -> Vec<(&'static str, Value)> {
         namespace("kube-system"),
         namespace("kube-public"),
         namespace("kube-node-lease"),
-        ("services", json!({"apiVersion": "v1", "kind": "Service",
+        (
+            "services",
+            json!({"apiVersion": "v1", "kind": "Service",
             "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
             "spec": {"clusterIP": api_ip, "clusterIPs": [api_ip],
-                "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]}})),
-        ("endpoints", json!({"apiVersion": "v1", "kind": "Endpoints",
+                "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]}}),
+        ),
+        (
+            "endpoints",
+            json!({"apiVersion": "v1", "kind": "Endpoints",
             "metadata": {"name": "kubernetes", "namespace": "default",
                 "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
-            "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}]})),
-        ("endpointslices.discovery.k8s.io", json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}]}),
+        ),
+        (
+            "endpointslices.discovery.k8s.io",
+            json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
             "metadata": {"name": "kubernetes", "namespace": "default",
                 "labels": {"kubernetes.io/service-name": "kubernetes"}},
             "addressType": "IPv4", "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
-            "ports": [{"name": "https", "port": port, "protocol": "TCP"}]})),
-        ("services", json!({"apiVersion": "v1", "kind": "Service",
+            "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}),
+        ),
+        (
+            "services",
+            json!({"apiVersion": "v1", "kind": "Service",
             "metadata": {"name": "kube-dns", "namespace": "kube-system",
                 "labels": {"k8s-app": "kube-dns", "kubernetes.io/name": "PodiumDNS"}},
             "spec": {"clusterIP": settings.cluster_dns.to_string(), "clusterIPs": [settings.cluster_dns.to_string()],
                 "ports": [{"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
-                          {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53}]}})),
+                          {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53}]}}),
+        ),
     ]
 }

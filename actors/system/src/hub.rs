@@ -52,7 +52,7 @@ pub struct Hub {
     database: ArcSwapOption<Database>,
     ready: AtomicBool,
     writer_id: Uuid,
-    sealing_key: SealingKey,
+    sealing_key: Arc<SealingKey>,
     /// Sends to the writer.
     pub writer: WriterHandle,
     /// Sends to the barrier.
@@ -65,7 +65,7 @@ pub struct Hub {
 
 impl Hub {
     /// A hub without state yet; `live` makes the objects of live kinds.
-    pub fn new(sealing_key: SealingKey, live: LiveActors) -> Arc<Self> {
+    pub fn new(sealing_key: Arc<SealingKey>, live: LiveActors) -> Arc<Self> {
         Arc::new(Self {
             shelves: KINDS.iter().map(|k| (k.resource, Arc::new(Shelf::new(k)))).collect(),
             applied: watch::channel(0).0,
@@ -120,7 +120,7 @@ impl Hub {
         self.writer_id
     }
     /// Seals what must not be readable in the database.
-    pub fn sealing_key(&self) -> SealingKey {
+    pub fn sealing_key(&self) -> Arc<SealingKey> {
         self.sealing_key.clone()
     }
 }

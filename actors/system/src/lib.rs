@@ -7,6 +7,7 @@ pub mod bootstrap;
 pub mod control;
 pub mod hub;
 pub mod live;
+pub mod nodes;
 pub mod shelf;
 pub mod state;
 pub mod tree;

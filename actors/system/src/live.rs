@@ -40,7 +40,9 @@ impl LiveActors {
     /// A node's agent joined; the kills asked of it come out of the receiver.
     pub fn join(&self, node: &str) -> mpsc::Receiver<String> {
         let (kills, receiver) = mpsc::channel(MAX_KILLS);
-        self.agents().insert(node.to_owned(), AgentTree { actors: Vec::new(), kills });
+        let mut agents = self.agents();
+        let actors = agents.remove(node).map(|a| a.actors).unwrap_or_default();
+        agents.insert(node.to_owned(), AgentTree { actors, kills });
         receiver
     }
     /// What a node's agent told of its actors.

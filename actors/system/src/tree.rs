@@ -5,8 +5,8 @@
 //! ├─ store (rest_for_one): pool → barrier → writer → feed → kinds (one_for_one): a KindActor per kind → keeper
 //! ├─ bootstrap (transient)
 //! ├─ api
-//! ├─ controllers (one_for_one): recorder, view, a ControllerActor per controller, scheduler
-//! └─ nodes (one_for_one): keeper of NodeActors, a NodeActor per Node
+//! ├─ controllers (one_for_one): recorder, view, a ControllerActor per controller and for the scheduler
+//! └─ nodes (one_for_one): keeper; per Node (one_for_one): lifecycle, agent
 //! ```
 
 use crate::{
@@ -15,10 +15,12 @@ use crate::{
         controller::{ControllerActor, ControllerHandle, SharedWork},
         executor::Executor,
         recorder::{RecorderActor, RecorderHandle},
+        route::{PerKey, Route},
         view::{SharedView, ViewActor, Wired},
     },
     hub::Hub,
     live::LiveActors,
+    nodes::keeper::{NodeKeeper, NodeParts},
     state::{
         barrier::BarrierActor,
         feed::{FeedActor, FeedHandle},
@@ -32,6 +34,7 @@ use podium_controllers::Controller;
 use podium_kinds::KINDS;
 use podium_server::{
     Server, ServerConfig,
+    agents::Agents,
     auth::Tokens,
     verbs::{Api, ApiConfig},
 };
@@ -78,12 +81,8 @@ impl ControlPlane {
         let hub = Hub::new(Arc::new(sealing), LiveActors::new(tree.clone()));
         let config = ApiConfig { service_cidr: settings.service_cidr, ..ApiConfig::default() };
         let api = Api::new(hub.clone(), config, Some(Tokens::load(&settings.pki)?));
-        let children = vec![
-            store(&tree, &hub, &settings),
-            bootstrap(&hub, &api, &settings),
-            serve(&api, &settings),
-            controllers(&tree, &hub, &api, &settings)?,
-        ];
+        let children = [store(&tree, &hub, &settings), bootstrap(&hub, &api, &settings), serve(&api, &settings)];
+        let children = children.into_iter().chain(controllers(&tree, &hub, &api, &settings)?).collect();
         let root = Root::new("root", &tree, Strategy::OneForOne, Intensity::default(), children);
         Ok(Self { root })
     }
@@ -169,37 +168,80 @@ fn serve(api: &Api, settings: &Settings) -> ChildSpec {
     ChildSpec::new("api", Arc::new(start)).shutdown(Duration::from_secs(5))
 }
 
-/// The view and all controllers, together on one thread.
-fn controllers(tree: &Tree, hub: &Arc<Hub>, api: &Api, settings: &Settings) -> anyhow::Result<ChildSpec> {
-    let ca = std::fs::read_to_string(settings.pki.join("ca.crt"))?;
-    let mut all: Vec<Arc<dyn Controller>> = podium_controllers::all(&podium_controllers::Config {
-        root_ca: ca,
+/// What all controllers share.
+struct Control {
+    view: Arc<SharedView>,
+    recorder: Handle<RecorderActor>,
+    api: Api,
+}
+
+impl Control {
+    fn executor(&self, controller: &str) -> Executor {
+        Executor::new(self.api.clone(), controller)
+    }
+    fn recorder(&self, controller: &str) -> RecorderHandle {
+        let component = match controller {
+            "scheduler" => "default-scheduler".to_owned(),
+            "nodelifecycle" => "node-controller".to_owned(),
+            name => format!("{name}-controller"),
+        };
+        RecorderHandle { handle: self.recorder.clone(), component }
+    }
+}
+
+/// The view, all controllers and the nodes' actors, together on one thread.
+fn controllers(tree: &Tree, hub: &Arc<Hub>, api: &Api, settings: &Settings) -> anyhow::Result<[ChildSpec; 2]> {
+    let config = podium_controllers::Config {
+        root_ca: std::fs::read_to_string(settings.pki.join("ca.crt"))?,
         cluster_cidr: settings.cluster_cidr,
-    });
-    all.push(Arc::new(podium_scheduler::Scheduler::default()));
-    let view: Arc<SharedView> = Arc::default();
-    let recorder = Handle::<RecorderActor>::new();
-    let wired: Arc<Vec<Wired>> = Arc::new(
-        all.into_iter().map(|controller| Wired { controller, handle: ControllerHandle::new() }).collect(),
-    );
+    };
+    let mut all: Vec<Arc<dyn Controller>> = podium_controllers::all(&config);
+    all.push(Arc::new(podium_scheduler::Scheduler));
+    let control = Control { view: Arc::default(), recorder: Handle::new(), api: api.clone() };
+    let per_node = PerKey::default();
+    let route = |c: &Arc<dyn Controller>| match c.name() {
+        "nodelifecycle" => Route::PerKey(per_node.clone()),
+        _ => Route::One(ControllerHandle::new()),
+    };
+    let wired: Arc<Vec<Wired>> =
+        Arc::new(all.into_iter().map(|controller| Wired { route: route(&controller), controller }).collect());
     let a = api.clone();
-    let mut children = vec![child("recorder", &recorder, move || RecorderActor::new(a.clone()))];
-    let (h, v, w) = (hub.clone(), view.clone(), wired.clone());
+    let mut children = vec![child("recorder", &control.recorder, move || RecorderActor::new(a.clone()))];
+    let (h, v, w) = (hub.clone(), control.view.clone(), wired.clone());
     children.push(child("view", &Handle::new(), move || ViewActor::new(h.clone(), v.clone(), w.clone())));
-    for (n, wired) in wired.iter().enumerate() {
-        let controller = wired.controller.clone();
-        let name = controller.name();
-        let executor = Executor::new(api.clone(), name);
-        let component =
-            if name == "scheduler" { "default-scheduler".to_owned() } else { format!("{name}-controller") };
-        let recorder = RecorderHandle { handle: recorder.clone(), component };
-        let (view, hub, work) = (view.clone(), hub.clone(), SharedWork::default());
-        children.push(child(name, &wired.handle, move || {
-            // A different life draws different names.
-            let seed = uuid::Uuid::new_v4().as_u64_pair().0 ^ n as u64 ^ hub.applied();
-            ControllerActor::new(controller.clone(), view.clone(), executor.clone(), recorder.clone(), work.clone(), seed)
-        }));
+    let mut nodes = None;
+    for wired in wired.iter() {
+        let (controller, name) = (wired.controller.clone(), wired.controller.name());
+        let (executor, recorder, view) = (control.executor(name), control.recorder(name), control.view.clone());
+        match &wired.route {
+            Route::One(handle) => {
+                let work = SharedWork::default();
+                children.push(child(name, handle, move || {
+                    // A different life draws different names.
+                    let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+                    let (c, v, e) = (controller.clone(), view.clone(), executor.clone());
+                    ControllerActor::new(c, v, e, recorder.clone(), work.clone(), seed)
+                }));
+            }
+            Route::PerKey(actors) => {
+                let agents = Agents::load(&settings.pki)?;
+                let (hub, tree, actors) = (hub.clone(), tree.clone(), actors.clone());
+                let parts = NodeParts { hub, tree, controller, view, executor, recorder, actors, agents };
+                nodes = Some(node_actors(parts));
+            }
+        }
     }
     let supervisor = SupervisorHandle::new(children);
-    Ok(supervisor.spec("controllers", tree, Strategy::OneForOne, Intensity::patient()).placement(Placement::Own))
+    let controllers =
+        supervisor.spec("controllers", tree, Strategy::OneForOne, Intensity::patient()).placement(Placement::Own);
+    Ok([controllers, nodes.ok_or_else(|| anyhow::anyhow!("no controller judges nodes"))?])
+}
+
+/// The keeper, and below the same supervisor what it keeps.
+fn node_actors(parts: NodeParts) -> ChildSpec {
+    let tree = parts.tree.clone();
+    let nodes = SupervisorHandle::new(Vec::new());
+    let n = nodes.clone();
+    nodes.add(child("keeper", &Handle::new(), move || NodeKeeper::new(parts.clone(), n.clone())));
+    nodes.spec("nodes", &tree, Strategy::OneForOne, Intensity::patient()).placement(Placement::Own)
 }

@@ -2,7 +2,7 @@
 
 use crate::{args::UpArgs, layout::Layout};
 use anyhow::{Context, Result};
-use podium_store::private::{PrivateCluster, PrivateConfig};
+use podium_store::private::{PrivateCluster, PrivateOptions};
 use std::{
     ffi::OsString,
     fs::OpenOptions,
@@ -59,7 +59,8 @@ impl Family {
     pub async fn run(self) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let config = PrivateConfig::new(self.layout.postgres(), self.layout.postgres_socket());
+        let config =
+            PrivateOptions { dir: self.layout.postgres(), socket_dir: self.layout.postgres_socket(), bin_dir: None };
         let url = self.database_url.clone().unwrap_or_else(|| config.url());
         let (stop, stopped) = watch::channel(Stage::Run);
         let database = self.database_url.is_none().then(|| tokio::spawn(keep_database(config, stopped.clone())));
@@ -150,7 +151,7 @@ async fn end(name: &str, mut child: Child) {
 }
 
 /// Keeps the private PostgreSQL running.
-async fn keep_database(config: PrivateConfig, mut stopped: watch::Receiver<Stage>) {
+async fn keep_database(config: PrivateOptions, mut stopped: watch::Receiver<Stage>) {
     let mut pause = PAUSE_BASE;
     while *stopped.borrow() < Stage::Database {
         let began = Instant::now();
@@ -159,7 +160,7 @@ async fn keep_database(config: PrivateConfig, mut stopped: watch::Receiver<Stage
                 tokio::select! {
                     _ = cluster.wait() => tracing::warn!("PostgreSQL ended; starting it again"),
                     () = reached(&mut stopped, Stage::Database) => {
-                        if let Err(error) = cluster.stop().await {
+                        if let Err(error) = cluster.stop(FAREWELL).await {
                             tracing::error!(%error, "stopping PostgreSQL");
                         }
                         return;

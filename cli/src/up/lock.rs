@@ -27,7 +27,9 @@ pub fn take(layout: &Layout) -> Result<Locks> {
     };
     let mut node = match lock(&node_lock()?)? {
         Ok(node) => node,
-        Err(other) => bail!("another cluster runs on this machine: {other}; end it with `podium down --data-dir {other}`"),
+        Err(other) => {
+            bail!("another cluster runs on this machine: {other}; end it with `podium down --data-dir {other}`")
+        }
     };
     put(&mut own, &std::process::id().to_string())?;
     put(&mut node, &layout.data.display().to_string())?;

@@ -38,7 +38,8 @@ impl<'a> Progress<'a> {
     pub async fn wait_ready(&self) -> Result<()> {
         if self.args.database_url.is_none() {
             let socket = self.layout.postgres_socket().join(".s.PGSQL.5432");
-            self.step("PostgreSQL", "postgres", || async { tokio::net::UnixStream::connect(&socket).await.ok() }).await?;
+            self.step("PostgreSQL", "postgres", || async { tokio::net::UnixStream::connect(&socket).await.ok() })
+                .await?;
         }
         let client = self.step("API ready", "server", || self.api()).await?;
         let nodes: Api<Node> = Api::all(client);

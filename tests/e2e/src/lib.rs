@@ -1,1 +1,234 @@
-//! End-to-end tests with real PostgreSQL, containers and clients.
+//! A real cluster for a test: PostgreSQL, control plane, agent and containers, in a network
+//! namespace of its own, ended and removed with the test however that ends.
+
+use anyhow::{Context, Result, bail, ensure};
+use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
+use nix::sched::{CloneFlags, unshare};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// How long a condition may take to come true.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Address of the node in the test's network namespace (TEST-NET-2).
+pub const NODE_IP: &str = "198.51.100.1";
+/// Name that the demo image has beside `podium/demo:1`.
+pub const IMAGES: &[&str] =
+    &["podium/demo:1", "nginx:stable-alpine", "nginx:latest", "alpine:latest", "busybox:latest"];
+
+/// A running cluster.
+pub struct Cluster {
+    /// Its data directory.
+    pub data: PathBuf,
+    _dir: TempDir,
+    guard: Child,
+}
+
+/// Runs `test` with a fresh cluster, or says why not.
+///
+/// # Panics
+/// When the test fails.
+pub fn with_cluster<F: Future<Output = Result<()>>>(test: impl FnOnce(Cluster) -> F) {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: a real cluster needs root");
+        return;
+    }
+    let outcome = (|| {
+        own_network()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(async {
+            let cluster = Cluster::start()?;
+            test(cluster).await
+        })
+    })();
+    if let Err(error) = outcome {
+        panic!("{error:?}");
+    }
+}
+
+/// Moves this process into a network namespace with one address and a default route to nowhere.
+fn own_network() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET).context("making a network namespace")?;
+    for line in [
+        "link set lo up",
+        "link add node0 type veth peer name wire0",
+        "link set node0 up",
+        "link set wire0 up",
+        &format!("addr add {NODE_IP}/24 dev node0"),
+        "route add default via 198.51.100.254 dev node0",
+    ] {
+        run("ip", &line.split(' ').collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+/// The `podium` binary of this build.
+pub fn podium() -> Result<PathBuf> {
+    let me = std::env::current_exe()?;
+    let path = me.ancestors().nth(2).map(|p| p.join("podium")).context("no target directory")?;
+    ensure!(path.exists(), "{} is not built: cargo build -p podium", path.display());
+    Ok(path)
+}
+
+/// Runs a program; its output, or its error with what it printed.
+pub fn run(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Result<String> {
+    run_with(Command::new(program).args(args))
+}
+
+fn run_with(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        bail!("{command:?}: {}: {text}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(text)
+}
+
+/// Waits until `check` gives something.
+pub async fn eventually<T, F: Future<Output = Result<Option<T>>>>(what: &str, check: impl Fn() -> F) -> Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = None;
+    loop {
+        match check().await {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => {}
+            Err(error) => last = Some(error),
+        }
+        if Instant::now() > deadline {
+            bail!("never: {what}; last error: {last:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The checkout's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// A file of the shared facts; `None`, with a word, where they are absent.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let file = root().parent()?.join("shared").join(path);
+    if !file.exists() {
+        println!("skipped: ../shared/{path} is absent");
+        return None;
+    }
+    Some(file)
+}
+
+impl Cluster {
+    fn start() -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("podium-e2e-").tempdir()?;
+        // PostgreSQL runs as a user of its own and must reach its directory.
+        run("chmod", &["755", &dir.path().to_string_lossy()])?;
+        let data = dir.path().join("data");
+        let script = r#"read -r line; "$0" down --purge --data-dir "$1" >/dev/null 2>&1"#;
+        let podium = podium()?;
+        // Ends the cluster when this process does, however it ends: its end of the pipe closes.
+        let guard = Command::new("sh")
+            .args(["-c", script])
+            .args([podium.as_os_str(), data.as_os_str()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let cluster = Self { data, _dir: dir, guard };
+        cluster.up()?;
+        Ok(cluster)
+    }
+    /// Starts the cluster (again); returns when the node is Ready.
+    pub fn up(&self) -> Result<String> {
+        self.podium(&["up", "--detach"])
+    }
+    /// Runs `podium` on this cluster.
+    pub fn podium(&self, args: &[&str]) -> Result<String> {
+        run_with(
+            Command::new(podium()?).args(args).env("PODIUM_DATA_DIR", &self.data).env("PODIUM_NODE_NAME", "node-a"),
+        )
+    }
+    /// Runs kubectl on this cluster.
+    pub fn kubectl(&self, args: &[&str]) -> Result<String> {
+        run_with(&mut self.kubectl_command(args))
+    }
+    /// A kubectl to be run.
+    pub fn kubectl_command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("kubectl");
+        command.args(args).env("KUBECONFIG", self.data.join("kubeconfig"));
+        // Discovery caches of other clusters do not mix with this one's.
+        command.env("KUBECACHEDIR", self.data.join("kubecache")).env("HOME", &self.data);
+        command
+    }
+    /// Applies a manifest given as text.
+    pub fn apply(&self, manifest: &str) -> Result<String> {
+        let file = self.data.join("apply.yaml");
+        std::fs::write(&file, manifest)?;
+        self.kubectl(&["apply", "-f", &file.to_string_lossy()])
+    }
+    /// A kube-rs client.
+    pub async fn client(&self) -> Result<Client> {
+        let kubeconfig = Kubeconfig::read_from(self.data.join("kubeconfig"))?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        Ok(Client::try_from(config)?)
+    }
+    /// Loads the demo image under all of [`IMAGES`].
+    pub fn load_images(&self) -> Result<()> {
+        let tar = self.data.join("image.tar");
+        for name in IMAGES {
+            run(root().join("tests/images/demo.sh"), &[&tar.to_string_lossy(), name])?;
+            self.podium(&["image", "load", &tar.to_string_lossy()])?;
+        }
+        Ok(())
+    }
+    /// Pid of the child of `podium up` that runs `podium NAME` (`server`, `agent`).
+    pub fn pid_of(&self, name: &str) -> Result<i32> {
+        let data = self.data.to_string_lossy().into_owned();
+        for entry in std::fs::read_dir("/proc")? {
+            let path = entry?.path();
+            let Ok(line) = std::fs::read(path.join("cmdline")) else { continue };
+            let words: Vec<_> = line.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+            if words.first().is_some_and(|w| w.ends_with("podium"))
+                && words.get(1).is_some_and(|w| w == name)
+                && words.contains(&data)
+            {
+                return Ok(path.file_name().and_then(|n| n.to_str()).unwrap_or_default().parse()?);
+            }
+        }
+        bail!("no podium {name} runs for {data}")
+    }
+    /// Pid of the private PostgreSQL.
+    pub fn postgres_pid(&self) -> Result<i32> {
+        let text = std::fs::read_to_string(self.data.join("pg/data/postmaster.pid"))?;
+        Ok(text.lines().next().unwrap_or_default().parse()?)
+    }
+    /// An HTTP GET by busybox wget or curl from the node; the body.
+    pub fn get(&self, url: &str) -> Result<String> {
+        run("curl", &["-sS", "--fail", "--max-time", "5", url])
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for log in ["podium", "server", "agent"] {
+                let text = std::fs::read_to_string(self.data.join(format!("log/{log}.log"))).unwrap_or_default();
+                let lines: Vec<&str> = text.lines().collect();
+                println!("--- {log}.log ends\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+            }
+        }
+        if let Err(error) = self.podium(&["down", "--purge"]) {
+            println!("ending the cluster: {error:?}");
+        }
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// Kills a process as a crash would.
+pub fn kill_9(pid: i32) -> Result<()> {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)?;
+    Ok(())
+}

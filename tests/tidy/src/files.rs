@@ -13,12 +13,28 @@ const MAX_LINES: usize = 500;
 const MAX_COLUMNS: usize = 140;
 
 const PURE_DIRS: &[&str] = &[
-    "api/types", "api/kinds", "api/machinery", "actors/controllers", "actors/scheduler", "runtime/lifecycle", "net/rules",
+    "api/types",
+    "api/kinds",
+    "api/machinery",
+    "actors/controllers",
+    "actors/scheduler",
+    "runtime/lifecycle",
+    "net/rules",
 ];
 /// What a decision must not ask for.
 const IMPURE_WORDS: &[&str] = &[
-    "SystemTime", "Instant::now", "Timestamp::now", "Zoned::now", "std::fs", "std::net::Tcp", "std::net::Udp",
-    "std::process", "std::thread", "std::env", "Uuid::new_v4", "rand::",
+    "SystemTime",
+    "Instant::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "std::fs",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "std::process",
+    "std::thread",
+    "std::env",
+    "Uuid::new_v4",
+    "rand::",
 ];
 
 fn tracked(pattern: &str) -> Vec<PathBuf> {

@@ -65,6 +65,7 @@ pub struct ControllerActor {
     ids: Ids,
     epoch: Instant,
     timer: Option<u64>,
+    scope: Option<Key>,
 }
 
 impl ControllerActor {
@@ -87,7 +88,13 @@ impl ControllerActor {
             ids: Ids::new(seed),
             epoch: Instant::now(),
             timer: None,
+            scope: None,
         }
+    }
+    /// Decides that key alone.
+    pub fn only(mut self, key: Key) -> Self {
+        self.scope = Some(key);
+        self
     }
 
     fn now(&self) -> u64 {
@@ -168,7 +175,10 @@ impl ControllerActor {
     }
 
     fn wake_all(&mut self) {
-        let keys = self.controller.all_keys(&self.view.read());
+        let keys = match &self.scope {
+            Some(key) => vec![key.clone()],
+            None => self.controller.all_keys(&self.view.read()),
+        };
         for key in keys {
             self.queue.wake(key);
         }

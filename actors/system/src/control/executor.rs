@@ -76,7 +76,8 @@ impl Executor {
                 if let Some(revision) = revision {
                     metadata.insert("resourceVersion".to_owned(), json!(revision.to_string()));
                 }
-                let patched = self.api.patch(&self.user, kind(resource)?, &key, subresource, Patch::Merge(patch), &options);
+                let (kind, patch) = (kind(resource)?, Patch::Merge(patch));
+                let patched = self.api.patch(&self.user, kind, &key, subresource, &patch, &options);
                 Ok(patched.await?.object.revision)
             }
             PlannedWrite::Delete { resource, key, uid, revision, propagation, grace } => {

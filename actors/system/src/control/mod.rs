@@ -4,4 +4,5 @@ pub mod controller;
 pub mod executor;
 pub mod queue;
 pub mod recorder;
+pub mod route;
 pub mod view;

@@ -75,7 +75,7 @@ impl RecorderActor {
             let options = WriteOptions::default();
             if let Some((key, count)) = repeated {
                 let patch = Patch::Merge(json!({"count": count, "lastTimestamp": second(now)}));
-                if api.patch(&user, kind, &key, "", patch, &options).await.is_ok() {
+                if api.patch(&user, kind, &key, "", &patch, &options).await.is_ok() {
                     return;
                 }
             }

@@ -1,6 +1,6 @@
 //! The ViewActor: folds every event into the controllers' view and wakes who must decide.
 
-use super::controller::{ControllerHandle, ControllerMsg};
+use super::route::Route;
 use crate::hub::{Hub, News};
 use podium_controllers::{Controller, View};
 use podium_kinds::{KINDS, Kind};
@@ -50,8 +50,8 @@ impl SharedView {
 pub struct Wired {
     /// The decisions.
     pub controller: Arc<dyn Controller>,
-    /// The actor.
-    pub handle: ControllerHandle,
+    /// The way to who decides.
+    pub route: Route,
 }
 
 /// How often a new ViewActor looks whether every kind has been loaded.
@@ -101,7 +101,7 @@ impl ViewActor {
         }
         self.shared.replace(view, revision);
         for wired in self.wired.iter() {
-            let _ = wired.handle.tell(ControllerMsg::WakeAll);
+            wired.route.wake_all();
         }
     }
 
@@ -151,9 +151,8 @@ impl ViewActor {
         }
         self.shared.revision.send_if_modified(|r| std::mem::replace(r, upto.max(*r)) < upto);
         for (wired, keys) in self.wired.iter().zip(wakes) {
-            if !keys.is_empty() && wired.handle.tell(ControllerMsg::Wake(keys.into_iter().collect())).is_err() {
-                // Full or between two lives: the next life looks at everything.
-                let _ = wired.handle.tell(ControllerMsg::WakeAll);
+            if !keys.is_empty() {
+                wired.route.wake(keys.into_iter().collect());
             }
         }
     }

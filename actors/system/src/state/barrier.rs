@@ -4,6 +4,7 @@
 //! round trip per batch of readers.
 
 use crate::hub::Hub;
+use podium_store::Feed;
 use podium_supervision::{Ctx, Handle, Worker};
 use std::{mem, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -37,10 +38,7 @@ impl BarrierActor {
         let asks = mem::take(&mut self.waiting);
         let hub = self.hub.clone();
         let query = async move {
-            let reached = async {
-                let revision = hub.database()?.current_revision().await.ok()?;
-                Some(revision)
-            };
+            let reached = async { Feed::new(&hub.database()?).current_revision().await.ok() };
             let revision = tokio::time::timeout(PATIENCE, reached).await.ok().flatten();
             (hub, revision, asks)
         };

@@ -13,9 +13,10 @@ use crate::{
     shelf::BACKLOG,
 };
 use podium_kinds::{Kind, by_resource};
-use podium_machinery::state::{Event, Snapshot};
-use podium_store::{ChangeRow, Changes, Listener};
+use podium_machinery::state::{Event, Object, Snapshot};
+use podium_store::{ChangeRow, Changes, Database, Feed as Log, Listener, Span, StoreError, Wake};
 use podium_supervision::{Ctx, Handle, Worker};
+use podium_types::Key;
 use std::{
     collections::{BTreeMap, HashMap},
     mem,
@@ -27,19 +28,32 @@ use tokio::sync::oneshot;
 /// How often the log is read when nothing says that it grew.
 const POLL: Duration = Duration::from_millis(500);
 /// Changes read at a time.
-const PAGE: usize = 2_000;
+const PAGE: u32 = 2_000;
+/// Changes of all kinds read back for the watches of a kind that starts over.
+const HISTORY: u32 = (BACKLOG / 2) as u32;
 
 /// A batch that our writer committed. Its answers go out when it is dropped: the writes are
 /// durable, whatever becomes of this message.
 pub struct Committed {
-    /// The newest revision before it.
-    pub base: u64,
-    /// Its own newest revision.
-    pub newest: u64,
+    /// The revisions it took, statement by statement.
+    pub spans: Vec<Span>,
+    /// Whether it may have changed more than `deltas` says.
+    pub in_doubt: bool,
     /// What it changed.
     pub deltas: Vec<(&'static Kind, Delta)>,
     /// Who waits for it.
     pub answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+}
+
+impl Committed {
+    /// The newest revision that it took; 0 where it took none.
+    fn newest(&self) -> u64 {
+        self.spans.last().map_or(0, |s| s.newest)
+    }
+    /// Whether it says all there is after `since`.
+    fn follows(&self, since: u64) -> bool {
+        !self.in_doubt && self.spans.iter().try_fold(since, |at, s| (s.base == at).then_some(s.newest)).is_some()
+    }
 }
 
 impl Drop for Committed {
@@ -54,8 +68,6 @@ impl Drop for Committed {
 pub enum FeedMsg {
     /// Our writer committed.
     Committed(Committed),
-    /// The log may have grown.
-    Poll,
     /// A KindActor starts over.
     Load(&'static Kind, oneshot::Sender<Result<Loaded, String>>),
 }
@@ -81,6 +93,7 @@ impl FeedHandle {
 pub struct FeedActor {
     hub: Arc<Hub>,
     kinds: Arc<HashMap<&'static str, KindHandle>>,
+    log: Option<Log>,
     applied: u64,
     behind: Vec<Committed>,
     reading: bool,
@@ -89,15 +102,15 @@ pub struct FeedActor {
 impl FeedActor {
     /// The actor that feeds `kinds` (by storage name).
     pub fn new(hub: Arc<Hub>, kinds: Arc<HashMap<&'static str, KindHandle>>) -> Self {
-        Self { hub, kinds, applied: 0, behind: Vec::new(), reading: false }
+        Self { hub, kinds, log: None, applied: 0, behind: Vec::new(), reading: false }
     }
 
     fn take(&mut self, mut committed: Committed, ctx: &mut Ctx<'_, Self>) {
-        if committed.newest <= self.applied {
+        if committed.newest() <= self.applied && !committed.in_doubt {
             return;
         }
-        if committed.base == self.applied && !self.reading {
-            let (deltas, newest) = (mem::take(&mut committed.deltas), committed.newest);
+        if committed.follows(self.applied) && !self.reading {
+            let (deltas, newest) = (mem::take(&mut committed.deltas), committed.newest());
             return self.apply(deltas, newest, committed, ctx);
         }
         self.behind.push(committed);
@@ -109,30 +122,32 @@ impl FeedActor {
         if mem::replace(&mut self.reading, true) {
             return;
         }
-        let (hub, applied) = (self.hub.clone(), self.applied);
+        let Some(mut log) = self.log.take() else { return ctx.fail("no log to read") };
+        let applied = self.applied;
         let page = async move {
-            let database = hub.database().ok_or("no database")?;
-            database.changes_since(applied, PAGE).await.map_err(|e| e.to_string())
+            let page = log.changes_since(applied, PAGE).await;
+            (log, page)
         };
-        ctx.wait(page, |feed, page: Result<Changes, String>, ctx| {
+        ctx.wait(page, |feed, (log, page): (Log, Result<Changes, StoreError>), ctx| {
             feed.reading = false;
+            feed.log = Some(log);
             match page {
                 Ok(page) => {
-                    let again = page.rows.len() >= PAGE;
-                    let upto = page.upto;
+                    let upto = page.reached;
+                    let (done, behind): (Vec<_>, Vec<_>) =
+                        mem::take(&mut feed.behind).into_iter().partition(|c| c.newest() <= upto);
+                    feed.behind = behind;
                     if upto > feed.applied {
                         let deltas = page.rows.into_iter().filter_map(delta).collect();
-                        let done: Vec<Committed> = {
-                            let (done, behind) =
-                                mem::take(&mut feed.behind).into_iter().partition(|c| c.newest <= upto);
-                            feed.behind = behind;
-                            done
-                        };
                         feed.apply(deltas, upto, done, ctx);
                     }
-                    if again || !feed.behind.is_empty() {
+                    if page.more || !feed.behind.is_empty() {
                         feed.read(ctx);
                     }
+                }
+                Err(error @ (StoreError::Compacted { .. } | StoreError::Replaced { .. })) => {
+                    // What the snapshots hold leads nowhere any more: load everything again.
+                    ctx.fail(error.to_string());
                 }
                 // The poll tries again; who waits is answered, for their writes are durable.
                 Err(_) => feed.behind.clear(),
@@ -182,14 +197,7 @@ impl FeedActor {
         let hub = self.hub.clone();
         let loading = async move {
             let database = hub.database().ok_or("no database")?;
-            let (revision, objects) = database.load(kind).await.map_err(|e| e.to_string())?;
-            let mut snapshot = Snapshot { revision, ..Snapshot::default() };
-            for object in objects {
-                snapshot.objects.insert_mut(object.key.clone(), Arc::new(object));
-            }
-            let history = database.history_of_kind(kind, revision, BACKLOG / 2).await.map_err(|e| e.to_string())?;
-            let events = history.rows.into_iter().filter_map(event).collect();
-            Ok(Loaded { snapshot, since: history.since, events })
+            load(&database, kind).await.map_err(|e| e.to_string())
         };
         ctx.wait(loading, |feed, outcome, _| {
             let _ = reply.send(outcome);
@@ -198,14 +206,28 @@ impl FeedActor {
     }
 }
 
-fn delta(row: ChangeRow) -> Option<(&'static Kind, Delta)> {
-    let kind = by_resource(&row.resource)?;
-    Some((kind, Delta { change: row.change, revision: row.revision, object: Arc::new(row.object) }))
+/// A kind's objects, and as much of its recent history as watches may ask for.
+async fn load(database: &Database, kind: &'static Kind) -> Result<Loaded, StoreError> {
+    let mut log = Log::new(database);
+    let loaded = log.load(kind).await?;
+    let mut snapshot = Snapshot { revision: loaded.revision, ..Snapshot::default() };
+    for (_, object) in loaded.objects {
+        snapshot.objects.insert_mut(object.key.clone(), object);
+    }
+    let since = log.floor().await?.max(loaded.revision.saturating_sub(u64::from(HISTORY)));
+    let changes = log.changes_since(since, HISTORY).await?;
+    let mut before: HashMap<Key, Arc<Object>> = HashMap::new();
+    let mut events = Vec::new();
+    for row in changes.rows.into_iter().filter(|r| r.resource == kind.resource && r.revision <= loaded.revision) {
+        let previous = before.insert(row.object.key.clone(), row.object.clone()).or(row.previous);
+        events.push(Arc::new(Event::new(row.change, row.revision, row.object, previous)));
+    }
+    Ok(Loaded { snapshot, since, events })
 }
 
-fn event(row: ChangeRow) -> Option<Arc<Event>> {
-    let previous = row.previous.map(Arc::new);
-    Some(Arc::new(Event::new(row.change, row.revision, Arc::new(row.object), previous)))
+fn delta(row: ChangeRow) -> Option<(&'static Kind, Delta)> {
+    let kind = by_resource(&row.resource)?;
+    Some((kind, Delta { change: row.change, revision: row.revision, object: row.object }))
 }
 
 impl Worker for FeedActor {
@@ -216,15 +238,16 @@ impl Worker for FeedActor {
         let hub = self.hub.clone();
         let begin = async move {
             let database = hub.database().ok_or("no database yet")?;
-            let revision = database.current_revision().await.map_err(|e| e.to_string())?;
-            let listener = database.listen().await.map_err(|e| e.to_string())?;
-            Ok::<_, String>((revision, listener))
+            let log = Log::new(&database);
+            let revision = log.current_revision().await.map_err(|e| e.to_string())?;
+            let listener = Listener::open(&database).await.map_err(|e| e.to_string())?;
+            Ok::<_, String>((log, revision, listener))
         };
         ctx.wait(begin, |feed, outcome, ctx| match outcome {
-            Ok((revision, listener)) => {
+            Ok((log, revision, listener)) => {
+                feed.log = Some(log);
                 feed.applied = revision;
                 feed.hub.set_applied(revision);
-                poll_later(ctx);
                 listen(listener, ctx);
                 ctx.ready();
             }
@@ -235,27 +258,21 @@ impl Worker for FeedActor {
     fn handle(&mut self, msg: FeedMsg, ctx: &mut Ctx<'_, Self>) {
         match msg {
             FeedMsg::Committed(committed) => self.take(committed, ctx),
-            FeedMsg::Poll => self.read(ctx),
             FeedMsg::Load(kind, reply) => self.load(kind, reply, ctx),
         }
     }
 }
 
-fn poll_later(ctx: &mut Ctx<'_, FeedActor>) {
-    ctx.later(POLL, |feed, ctx| {
-        feed.read(ctx);
-        poll_later(ctx);
-    });
-}
-
-/// Reads the log whenever another API server says that it wrote.
+/// Reads the log whenever another API server says that it wrote, and now and then in any case.
 fn listen(mut listener: Listener, ctx: &mut Ctx<'_, FeedActor>) {
     let next = async move {
-        let heard = listener.next().await;
+        let heard = listener.wait(POLL).await;
         (listener, heard)
     };
     ctx.spawn(next, |feed, (listener, heard), ctx| {
-        if heard.is_some_and(|n| n.writer != feed.hub.writer_id() && n.revision > feed.applied) {
+        let ours = matches!(heard, Wake::Committed { writer, revision }
+            if writer == feed.hub.writer_id() || revision <= feed.applied);
+        if !ours {
             feed.read(ctx);
         }
         listen(listener, ctx);

@@ -6,6 +6,8 @@ use podium_store::Retain;
 use podium_supervision::{Ctx, Worker};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+/// How long history is kept for those who query it.
+const HISTORY: Duration = Duration::from_secs(24 * 3600);
 /// How often history is compacted; Kubernetes does so every five minutes.
 const EVERY: Duration = Duration::from_secs(300);
 
@@ -26,7 +28,7 @@ impl KeeperActor {
             let hub = keeper.hub.clone();
             let work = async move {
                 let database = hub.database().ok_or("no database")?;
-                database.compact(&Retain::default()).await.map_err(|e| e.to_string())
+                database.compact(Retain::age(HISTORY)).await.map_err(|e| e.to_string())
             };
             ctx.spawn(work, |keeper, outcome, ctx| {
                 match outcome {

@@ -17,6 +17,13 @@ pub struct Delta {
     pub revision: u64,
 }
 
+impl Delta {
+    /// From a committed event, whose `previous` only the KindActor knows.
+    pub fn of(event: Event) -> Self {
+        Self { change: event.change, object: event.object, revision: event.revision }
+    }
+}
+
 /// A kind as the database holds it.
 pub struct Loaded {
     /// Its objects.

@@ -1,7 +1,7 @@
 //! The PoolActor: connects to PostgreSQL, migrates, and watches whether it answers.
 
 use crate::hub::Hub;
-use podium_store::Database;
+use podium_store::{Database, Options};
 use podium_supervision::{Ctx, Worker};
 use std::{sync::Arc, time::Duration};
 
@@ -49,9 +49,9 @@ impl Worker for PoolActor {
     const CAPACITY: usize = 4;
 
     fn started(&mut self, ctx: &mut Ctx<'_, Self>) {
-        let (url, key) = (self.url.clone(), self.hub.sealing_key());
+        let (url, sealing) = (self.url.clone(), Some(self.hub.sealing_key()));
         let connect = async move {
-            let database = Database::connect(&url, key).await?;
+            let database = Database::connect(&url, Options { sealing, ..Options::default() }).await?;
             database.migrate().await?;
             Ok::<_, podium_store::StoreError>(database)
         };

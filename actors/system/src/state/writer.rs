@@ -3,16 +3,18 @@
 //! While one batch is on its way to the disk the next one fills, so the more clients write,
 //! the larger the batches (group commit).
 
-use super::{feed::{Committed, FeedHandle}, kind::Delta};
+use super::{
+    feed::{Committed, FeedHandle},
+    kind::Delta,
+};
 use crate::hub::Hub;
-use podium_machinery::state::{Action, Change, Object, Write, WriteError};
-use podium_store::{Batch, StoreError, Writer};
+use podium_kinds::by_resource;
+use podium_machinery::state::{Object, Write, WriteError};
+use podium_store::{Batch, MAX_BATCH, StoreError, Writer};
 use podium_supervision::{Ctx, Handle, Worker};
 use std::{collections::VecDeque, sync::Arc};
 use tokio::sync::oneshot;
 
-/// Writes in one batch at most.
-const MAX_BATCH: usize = 256;
 /// Writes that may wait beside those in the mailbox.
 const MAX_WAITING: usize = 8192;
 
@@ -50,50 +52,32 @@ impl WriterActor {
         }
         let Some(mut writer) = self.writer.take() else { return };
         let size = self.waiting.len().min(MAX_BATCH);
-        let (writes, replies): (Vec<_>, Vec<_>) = self.waiting.drain(..size).map(|m| (m.write, m.reply)).unzip();
+        let (writes, replies): (Vec<Write>, Vec<_>) = self.waiting.drain(..size).map(|m| (m.write, m.reply)).unzip();
         let commit = async move {
             let batch = writer.commit(&writes).await;
-            (writer, batch, writes, replies)
+            (writer, batch, replies)
         };
-        ctx.spawn(commit, |actor, (writer, batch, writes, replies), ctx| {
+        ctx.spawn(commit, |actor, (writer, batch, replies), ctx| {
             actor.writer = Some(writer);
-            match batch {
-                Ok(batch) => actor.committed(batch, writes, replies),
-                Err(error) => {
-                    let answer = match &error {
-                        StoreError::Unknown(_) => WriteError::Unknown,
-                        _ => WriteError::Unavailable,
-                    };
-                    for reply in replies {
-                        let _ = reply.send(Err(answer.clone()));
-                    }
-                    return ctx.fail(format!("writing: {error}"));
-                }
+            let fault = actor.committed(batch, replies);
+            if let Some(StoreError::Fenced) = fault {
+                return ctx.fail("fenced by another writer of this id");
+            }
+            if let Some(fault) = fault {
+                tracing::warn!(%fault, "a batch was not committed whole");
             }
             actor.flush(ctx);
         });
     }
 
-    fn committed(&mut self, batch: Batch, writes: Vec<Write>, replies: Vec<oneshot::Sender<Outcome>>) {
-        let mut deltas = Vec::with_capacity(writes.len());
-        let mut answers = Vec::with_capacity(writes.len());
-        for ((write, outcome), reply) in writes.into_iter().zip(batch.outcomes).zip(replies) {
-            match outcome {
-                Ok(revision) => {
-                    let kind = write.kind;
-                    let (change, uid, body) = match write.action {
-                        Action::Create { uid, body } => (Change::Added, uid, body),
-                        Action::Update { uid, body, .. } => (Change::Modified, uid, body),
-                        Action::Delete { uid, body, .. } => (Change::Deleted, uid, body),
-                    };
-                    let object = Arc::new(Object::new(write.key, uid, revision, body.labels, &body.text));
-                    deltas.push((kind, Delta { change, object: object.clone(), revision }));
-                    answers.push((reply, Ok(object)));
-                }
-                Err(error) => answers.push((reply, Err(error))),
-            }
-        }
-        self.feed.committed(Committed { base: batch.base, newest: batch.newest, deltas, answers });
+    /// Tells the feed; the replies go out once the snapshots hold the batch.
+    fn committed(&mut self, batch: Batch, replies: Vec<oneshot::Sender<Outcome>>) -> Option<StoreError> {
+        let (spans, in_doubt) = (batch.spans, batch.fault.is_some());
+        let deltas =
+            batch.events.into_iter().filter_map(|c| Some((by_resource(c.resource)?, Delta::of(c.event)))).collect();
+        let answers = replies.into_iter().zip(batch.outcomes).collect();
+        self.feed.committed(Committed { spans, in_doubt, deltas, answers });
+        batch.fault
     }
 }
 
@@ -104,7 +88,7 @@ impl Worker for WriterActor {
     fn started(&mut self, ctx: &mut Ctx<'_, Self>) {
         let Some(database) = self.hub.database() else { return ctx.fail("no database yet") };
         let id = self.hub.writer_id();
-        ctx.wait(async move { Writer::open(database, id).await }, |actor, outcome, ctx| match outcome {
+        ctx.wait(async move { Writer::open(&database, id).await }, |actor, outcome, ctx| match outcome {
             Ok(writer) => {
                 actor.writer = Some(writer);
                 ctx.ready();

@@ -1,0 +1,9 @@
+//! End to end: real PostgreSQL, real containers, real clients. Each test has a cluster of its own.
+
+#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod bad_input;
+mod demo;
+mod healing;
+mod network;
+mod workloads;
