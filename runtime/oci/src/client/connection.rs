@@ -1,0 +1,66 @@
+//! One connection to a shim, from the asynchronous side.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+
+use crate::error::{Context, Error, Result};
+use crate::wire::{self, Reply, Request};
+
+pub(super) struct Connection {
+    stream: UnixStream,
+    input: Vec<u8>,
+    /// Descriptors that came and were not taken yet.
+    pub fds: Vec<OwnedFd>,
+}
+
+impl Connection {
+    /// [`Error::Gone`] when nobody listens.
+    pub async fn open(socket: &Path) -> Result<Connection> {
+        match UnixStream::connect(socket).await {
+            Ok(stream) => Ok(Connection { stream, input: Vec::new(), fds: Vec::new() }),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                Err(Error::Gone)
+            }
+            Err(error) => Err(error).at("connect to", socket),
+        }
+    }
+
+    pub async fn send(&mut self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<()> {
+        let frame = wire::encode(request).context(|| "encode request".to_owned())?;
+        let (mut sent, mut fds) = (0, fds);
+        while sent < frame.len() {
+            let socket = self.stream.as_raw_fd();
+            let write = || wire::send(socket, &frame[sent..], fds);
+            sent += self.stream.async_io(Interest::WRITABLE, write).await.map_err(gone)?;
+            fds = &[];
+        }
+        Ok(())
+    }
+
+    /// The next answer; None when the shim closed. Dropping the future loses nothing.
+    pub async fn receive(&mut self) -> Result<Option<Reply>> {
+        loop {
+            if let Some(reply) = wire::decode(&mut self.input).context(|| "decode answer".to_owned())? {
+                return Ok(Some(reply));
+            }
+            let (socket, input, fds) = (self.stream.as_raw_fd(), &mut self.input, &mut self.fds);
+            match self.stream.async_io(Interest::READABLE, || wire::receive(socket, input, fds)).await {
+                Ok(0) => return Ok(None),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error).context(|| "read from shim".to_owned()),
+            }
+        }
+    }
+}
+
+fn gone(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::Gone,
+        _ => Error::Io { what: "write to shim".to_owned(), source: error },
+    }
+}
