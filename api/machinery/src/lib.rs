@@ -5,9 +5,12 @@
 //! the database, the clock.
 
 pub mod decode;
+pub mod defaults;
 pub mod discovery;
+pub mod metadata;
 pub mod partial;
 pub mod patch;
+pub mod protobuf;
 pub mod selectors;
 pub mod state;
 pub mod table;
