@@ -29,9 +29,6 @@ mod service;
 mod serviceaccount;
 mod workload;
 
-#[cfg(test)]
-mod tests;
-
 pub use kind::{Column, Kind, Row, Subresource};
 pub use strategy::{Context, NoStrategy, Strategy};
 

@@ -213,7 +213,10 @@ mod tests {
     #[test]
     fn selectors_match_as_in_kubernetes() {
         let labels = json!({"app": "a", "tier": "web"});
-        let rule = |operator: &str, key: &str, values: Value| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
+        let rule = |operator: &str, key: &str, values: Value| {
+            let rule = json!({"key": key, "operator": operator, "values": values});
+            json!({"matchExpressions": [rule]})
+        };
         let cases = [
             (json!({}), true),
             (json!({"matchLabels": {"app": "a"}}), true),

@@ -139,7 +139,10 @@ mod tests {
 
     #[test]
     fn grace_depends_on_the_state() {
-        let pod = |node: &str, phase: &str, grace: Value| json!({"spec": {"nodeName": node, "terminationGracePeriodSeconds": grace}, "status": {"phase": phase}});
+        let pod = |node: &str, phase: &str, grace: Value| {
+            let spec = json!({"nodeName": node, "terminationGracePeriodSeconds": grace});
+            json!({"spec": spec, "status": {"phase": phase}})
+        };
         let cases = [
             (pod("", "Pending", json!(30)), 0),
             (pod("n", "Pending", json!(5)), 5),

@@ -35,9 +35,10 @@ fn containers() {
         (json!({"name": ""}), &["spec.containers[0].name: Required value"]),
         (
             json!({"imagePullPolicy": "Sometimes"}),
-            &[
-                r#"spec.containers[0].imagePullPolicy: Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never""#,
-            ],
+            &[concat!(
+                r#"spec.containers[0].imagePullPolicy: Unsupported value: "Sometimes": "#,
+                r#"supported values: "Always", "IfNotPresent", "Never""#
+            )],
         ),
         (json!({"ports": [{"name": "p"}]}), &["spec.containers[0].ports[0].containerPort: Required value"]),
         (
@@ -161,9 +162,10 @@ fn specs() {
         ),
         (
             json!({"tolerations": [{"key": "k", "operator": "Exists", "value": "v"}]}),
-            &[
-                r#"spec.tolerations[0].operator: Invalid value: {"key":"k","operator":"Exists","value":"v"}: value must be empty when `operator` is 'Exists'"#,
-            ],
+            &[concat!(
+                r#"spec.tolerations[0].operator: Invalid value: {"key":"k","operator":"Exists","value":"v"}: "#,
+                "value must be empty when `operator` is 'Exists'"
+            )],
         ),
         (
             json!({"nodeName": "n", "schedulingGates": [{"name": "g"}]}),

@@ -1,6 +1,6 @@
 //! What holds for every kind in the table.
 
-use crate::{Context, KINDS, Kind, docs::kinds_markdown};
+use podium_kinds::{Context, KINDS, Kind, docs::kinds_markdown};
 use podium_types::{Timestamp, registry};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -60,9 +60,9 @@ fn names_are_unique_and_fit_together() {
         let suffix = if kind.group.is_empty() { String::new() } else { format!(".{}", kind.group) };
         assert_eq!(kind.resource, format!("{}{suffix}", kind.plural));
         assert_eq!(kind.list_kind, format!("{}List", kind.kind));
-        assert!(std::ptr::eq(crate::by_resource(kind.resource).unwrap(), *kind));
-        assert!(std::ptr::eq(crate::by_path(kind.group, kind.versions[0], kind.plural).unwrap(), *kind));
-        assert!(std::ptr::eq(crate::by_kind(&kind.api_version(), kind.kind).unwrap(), *kind));
+        assert!(std::ptr::eq(podium_kinds::by_resource(kind.resource).unwrap(), *kind));
+        assert!(std::ptr::eq(podium_kinds::by_path(kind.group, kind.versions[0], kind.plural).unwrap(), *kind));
+        assert!(std::ptr::eq(podium_kinds::by_kind(&kind.api_version(), kind.kind).unwrap(), *kind));
         assert!(registry::get(kind.schema).is_some(), "{} is not in the schema registry", kind.schema);
         assert_eq!(kind.columns.iter().filter(|c| c.format == "name").count(), 1, "{}", kind.kind);
     }
