@@ -10,8 +10,9 @@ pub mod verbs;
 
 mod admission;
 mod filter;
-mod gap;
+mod http;
 mod time;
 
+pub use http::{Server, ServerConfig, ServerError};
 pub use user::User;
 pub use verbs::Api;

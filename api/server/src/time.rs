@@ -9,7 +9,7 @@ pub(crate) fn stamp(time: Timestamp) -> String {
 
 /// The time `seconds` after `time`; `time` itself where that cannot be written.
 pub(crate) fn after(time: Timestamp, seconds: i64) -> Timestamp {
-    jiff::SignedDuration::from_secs(seconds).checked_add(jiff::SignedDuration::ZERO).map_or(time, |d| {
-        time.checked_add(d).unwrap_or(time)
-    })
+    jiff::SignedDuration::from_secs(seconds)
+        .checked_add(jiff::SignedDuration::ZERO)
+        .map_or(time, |d| time.checked_add(d).unwrap_or(time))
 }

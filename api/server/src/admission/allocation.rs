@@ -173,7 +173,10 @@ impl Allocation<'_> {
         let band = if size > 2 * STATIC_BAND { STATIC_BAND } else { 0 };
         let base = u32::from(cidr.network()) + 1;
         let upper = probe(seed, size - band).map(|i| base + band + i);
-        let found = upper.chain((0..band).map(|i| base + i)).map(Ipv4Addr::from).find(|ip| self.is_free(&Claim::Address(*ip)))?;
+        let found = upper
+            .chain((0..band).map(|i| base + i))
+            .map(Ipv4Addr::from)
+            .find(|ip| self.is_free(&Claim::Address(*ip)))?;
         self.hold(Claim::Address(found));
         Some(found)
     }

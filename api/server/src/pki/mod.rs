@@ -93,10 +93,15 @@ pub fn issue_node(dir: &Path, node: &str, addresses: &[IpAddr], server: &str) ->
 }
 
 fn server(dir: &Path, ca: &Authority, config: &PkiConfig) -> Result<(), PkiError> {
-    let mut names: Vec<String> =
-        ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"]
-            .map(str::to_owned)
-            .into();
+    let mut names: Vec<String> = [
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+        "localhost",
+    ]
+    .map(str::to_owned)
+    .into();
     names.push("127.0.0.1".to_owned());
     names.push(config.node_name.clone());
     names.push(config.service_ip.to_string());

@@ -3,11 +3,11 @@
 use super::{Api, CONFLICT_RETRIES, WriteOptions, Written, commit, metadata, names};
 use crate::{admission, user::User};
 use podium_kinds::{Context, Kind};
-use crate::gap::defaults;
 use podium_machinery::{
+    defaults,
     state::{Action, Body, WriteError},
 };
-use podium_types::{ApiError, meta};
+use podium_types::{ApiError, meta, registry};
 use serde_json::{Value, json};
 
 /// Kinds whose creator sets the status: a node registers itself with what it has.
@@ -118,7 +118,9 @@ impl Api {
         object: &mut Value,
     ) -> Result<admission::Reserved, ApiError> {
         let context = Context { now: self.backend().now(), user: &user.name, subresource: "" };
-        defaults::apply(kind.schema, object);
+        if let Some(schema) = registry::get(kind.schema) {
+            defaults::apply(schema, object);
+        }
         kind.strategy.default(object);
         kind.strategy.prepare_create(object, &context);
         let reserved = admission::on_create(self, kind, object).await?;

@@ -152,8 +152,10 @@ fn set_propagation(object: &mut Value, propagation: Option<Propagation>) {
         Propagation::Foreground => FOREGROUND,
         Propagation::Orphan => ORPHAN,
     };
-    let mut list: Vec<String> =
-        meta::finalizers(object).filter(|f| *f == wanted || !matches!(*f, FOREGROUND | ORPHAN)).map(str::to_owned).collect();
+    let mut list: Vec<String> = meta::finalizers(object)
+        .filter(|f| *f == wanted || !matches!(*f, FOREGROUND | ORPHAN))
+        .map(str::to_owned)
+        .collect();
     if !wanted.is_empty() && !list.iter().any(|f| f == wanted) {
         list.push(wanted.to_owned());
     }

@@ -64,7 +64,8 @@ struct Place {
 impl Place {
     fn encode(&self) -> String {
         let revision = self.revision.map_or(json!(-1), |r| json!(r));
-        let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "ns": self.after.namespace, "start": self.after.name});
+        let token =
+            json!({"v": "meta.k8s.io/v1", "rv": revision, "ns": self.after.namespace, "start": self.after.name});
         URL_SAFE_NO_PAD.encode(token.to_string())
     }
     fn decode(token: &str) -> Result<Self, ApiError> {
@@ -119,9 +120,7 @@ impl Api {
             (rest.next().is_some(), None)
         };
         let continue_token = match objects.last() {
-            Some(last) if more => {
-                Place { revision: consistent.then_some(revision), after: last.key.clone() }.encode()
-            }
+            Some(last) if more => Place { revision: consistent.then_some(revision), after: last.key.clone() }.encode(),
             _ => String::new(),
         };
         Ok(Page { objects, revision, continue_token, remaining })

@@ -7,7 +7,7 @@
 mod commit;
 mod create;
 mod delete;
-mod list;
+pub(crate) mod list;
 mod metadata;
 pub(crate) mod names;
 mod options;

@@ -3,7 +3,7 @@
 use super::{Api, Patch, WriteOptions, Written};
 use crate::user::User;
 use podium_kinds::Kind;
-use crate::gap::patch;
+use podium_machinery::patch;
 use podium_types::{ApiError, Key, meta, registry};
 use serde_json::Value;
 
@@ -50,7 +50,11 @@ impl Api {
 pub(super) fn apply(schema: &str, old: &Value, patch: &Patch) -> Result<Value, ApiError> {
     match patch {
         Patch::Json(value) => patch::json(old, value),
-        Patch::Merge(value) => patch::merge(old, value),
+        Patch::Merge(value) => {
+            let mut new = old.clone();
+            patch::merge(&mut new, value);
+            Ok(new)
+        }
         Patch::Strategic(value) => match registry::get(schema) {
             Some(schema) => patch::strategic(schema, old, value),
             None => Err(ApiError::unsupported_media_type("application/json-patch+json, application/merge-patch+json")),

@@ -7,11 +7,11 @@ use super::{
 };
 use crate::{admission, user::User};
 use podium_kinds::{Context, Kind};
-use crate::gap::defaults;
 use podium_machinery::{
+    defaults,
     state::{Action, Body, Object, WriteError},
 };
-use podium_types::{ApiError, Key, meta};
+use podium_types::{ApiError, Key, meta, registry};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -38,7 +38,11 @@ impl Api {
             return Err(ApiError::method_not_allowed());
         }
         let exists = self.peek(kind, key).is_some();
-        if !exists && subresource.is_empty() && CREATE_ON_UPDATE.contains(&kind.resource) && meta::uid(&object).is_empty() {
+        if !exists
+            && subresource.is_empty()
+            && CREATE_ON_UPDATE.contains(&kind.resource)
+            && meta::uid(&object).is_empty()
+        {
             let mut object = object;
             named(kind, key, &mut object)?;
             meta::metadata_mut(&mut object).remove("resourceVersion");
@@ -121,7 +125,9 @@ impl Api {
         let mut errors = Vec::new();
         if subresource != FINALIZE {
             let context = Context { now: self.backend().now(), user: &user.name, subresource };
-            defaults::apply(kind.schema, new);
+            if let Some(schema) = registry::get(kind.schema) {
+                defaults::apply(schema, new);
+            }
             kind.strategy.default(new);
             kind.strategy.prepare_update(new, old, &context);
             if subresource.is_empty() {

@@ -5,6 +5,8 @@ mod eviction;
 mod scale;
 mod token;
 
+pub(crate) use scale::SCHEMA as SCALE;
+
 use podium_types::ApiError;
 use serde_json::{Value, json};
 

@@ -1,10 +1,10 @@
 //! `scale` of workloads: replicas alone, as autoscaling/v1 Scale.
 
+use crate::verbs::Patch;
 use crate::{
     user::User,
     verbs::{Api, WriteOptions, patch},
 };
-use crate::verbs::Patch;
 use podium_kinds::Kind;
 use podium_types::{ApiError, FieldError, Key, meta};
 use serde_json::{Map, Value, json};
@@ -70,7 +70,8 @@ fn selector(selector: &Value) -> String {
     }
     for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
         let key = expression["key"].as_str().unwrap_or_default();
-        let values = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+        let values =
+            expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
         parts.push(match expression["operator"].as_str() {
             Some("In") => format!("{key} in ({})", values.join(",")),
             Some("NotIn") => format!("{key} notin ({})", values.join(",")),

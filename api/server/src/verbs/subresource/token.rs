@@ -92,15 +92,24 @@ impl Api {
         let object = self.get(kind(resource)?, &Key::new(&account.namespace, name)).await?;
         let uid = reference["uid"].as_str().unwrap_or_default();
         if !uid.is_empty() && uid != object.uid {
-            let why = format!("the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated");
+            let why = format!(
+                "the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated"
+            );
             return Err(ApiError::conflict(resource, "", name, &why));
         }
         if resource == "pods" && object.value()["spec"]["serviceAccountName"] != account.name.as_str() {
-            let why = format!("cannot bind token for serviceaccount {:?} to pod running with different serviceaccount name.", account.name);
+            let why = format!(
+                "cannot bind token for serviceaccount {:?} to pod running with different serviceaccount name.",
+                account.name
+            );
             return Err(ApiError::bad_request(why));
         }
         let reference = Reference { name: name.to_owned(), uid: object.uid.clone() };
-        if resource == "pods" { bound.pod = Some(reference) } else { bound.secret = Some(reference) }
+        if resource == "pods" {
+            bound.pod = Some(reference)
+        } else {
+            bound.secret = Some(reference)
+        }
         Ok(bound)
     }
 }

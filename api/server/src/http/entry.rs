@@ -1,0 +1,157 @@
+//! The way of a request: who, where to, may they, is there room, do it.
+
+use super::{answer, app::App, discover, negotiate::Form, params::Params, path, read, review, streams, watch, write};
+use crate::{
+    auth::{
+        authenticate,
+        authorize::{Attributes, authorize},
+    },
+    user::{AUTHENTICATED, User},
+};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, header},
+    web::{Data, Payload},
+};
+use futures_util::FutureExt;
+use path::Target;
+use podium_types::ApiError;
+use std::panic::AssertUnwindSafe;
+
+/// Subresources whose requests last as long as the client likes.
+const STREAMS: &[&str] = &["exec", "attach", "portforward", "log"];
+
+/// The user of a connection's client certificate.
+#[derive(Clone)]
+pub(crate) struct Peer(pub(crate) User);
+
+/// What a handler needs of a resource request.
+pub(crate) struct Request {
+    pub(crate) http: HttpRequest,
+    pub(crate) user: User,
+    pub(crate) target: Target,
+    pub(crate) params: Params,
+}
+
+impl Request {
+    /// The form of the answer.
+    pub(crate) fn form(&self, transformable: bool) -> Result<Form, ApiError> {
+        super::negotiate::form(text(&self.http, header::ACCEPT), transformable)
+    }
+}
+
+/// The value of a header, `""` where it is absent or no text.
+pub(crate) fn text(request: &HttpRequest, name: header::HeaderName) -> &str {
+    request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
+}
+
+/// Answers any request.
+pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpResponse {
+    let guarded = AssertUnwindSafe(handle(request, payload, &app)).catch_unwind().await;
+    match guarded {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => answer::error(&error),
+        Err(_) => {
+            tracing::error!("a request handler panicked");
+            answer::error(&ApiError::internal("a request handler panicked"))
+        }
+    }
+}
+
+async fn handle(request: HttpRequest, payload: Payload, app: &Data<App>) -> Result<HttpResponse, ApiError> {
+    let segments = path::segments(request.path())?;
+    if let Some(response) = discover::public(&request, &segments, app) {
+        return response;
+    }
+    app.started()?;
+    let user = authenticate(&request, app)?;
+    if let Some(response) = discover::documents(&request, &segments, app)? {
+        return Ok(response);
+    }
+    if let Some(kind) = review::find(&segments) {
+        return review::answer(&request, payload, kind, &user).await;
+    }
+    let target = path::target(&segments)?;
+    let params = Params::parse(request.query_string())?;
+    let Some(verb) = verb(request.method(), &target, &params) else { return Err(ApiError::method_not_allowed()) };
+    let request = Request { http: request, user, target, params };
+    let resource = request.target.kind.resource;
+    let done = serve(request, payload, verb, app).await;
+    let code = match &done {
+        Ok(response) => response.status().as_u16(),
+        Err(error) => error.code,
+    };
+    app.metrics.count(verb, resource, code);
+    done
+}
+
+fn authenticate(request: &HttpRequest, app: &App) -> Result<User, ApiError> {
+    if let Some(Peer(user)) = request.conn_data::<Peer>() {
+        return Ok(user.clone());
+    }
+    let token = text(request, header::AUTHORIZATION).strip_prefix("Bearer ");
+    let user = app.tokens.user(&app.api, token.ok_or_else(ApiError::unauthorized)?.trim())?;
+    debug_assert!(user.is_in(AUTHENTICATED));
+    Ok(user)
+}
+
+/// The user of a peer's certificate, as the connection begins.
+pub(crate) fn peer(der: &[u8]) -> Option<Peer> {
+    authenticate::of_certificate(der).map(Peer)
+}
+
+fn verb(method: &Method, target: &Target, params: &Params) -> Option<&'static str> {
+    let collection = target.name.is_empty();
+    match *method {
+        Method::GET | Method::HEAD if STREAMS.contains(&target.subresource.as_str()) => Some("get"),
+        Method::GET | Method::HEAD if params.flag("watch") && target.subresource.is_empty() => Some("watch"),
+        Method::GET | Method::HEAD if collection => Some("list"),
+        Method::GET | Method::HEAD => Some("get"),
+        Method::POST if collection || !target.subresource.is_empty() => Some("create"),
+        Method::PUT if !collection => Some("update"),
+        Method::PATCH if !collection => Some("patch"),
+        Method::DELETE if collection => Some("deletecollection"),
+        Method::DELETE if target.subresource.is_empty() => Some("delete"),
+        _ => None,
+    }
+}
+
+async fn serve(
+    request: Request,
+    payload: Payload,
+    verb: &'static str,
+    app: &Data<App>,
+) -> Result<HttpResponse, ApiError> {
+    let target = &request.target;
+    let kind = target.kind;
+    authorize(
+        &request.user,
+        &Attributes {
+            verb,
+            group: kind.group,
+            resource: kind.plural,
+            subresource: &target.subresource,
+            namespace: &target.namespace,
+            name: &target.name,
+        },
+    )?;
+    let verbs = kind.subresource(&target.subresource).map_or(kind.verbs, |s| s.verbs);
+    if !verbs.contains(&verb) {
+        return Err(ApiError::method_not_allowed());
+    }
+    let streams = STREAMS.contains(&target.subresource.as_str());
+    let exempt = verb == "watch" || streams || kind.resource == "leases.coordination.k8s.io";
+    let writes = !matches!(verb, "get" | "list");
+    let _place = if exempt { None } else { Some(app.limits.enter(writes)?) };
+    match verb {
+        _ if streams => streams::serve(request, payload, app).await,
+        "get" => read::get(&request, app).await,
+        "list" => read::list(&request, app).await,
+        "watch" => watch::serve(&request, app).await,
+        "create" => write::create(&request, payload, app).await,
+        "update" => write::update(&request, payload, app).await,
+        "patch" => write::patch(&request, payload, app).await,
+        "delete" => write::delete(&request, payload, app).await,
+        _ => write::delete_collection(&request, payload, app).await,
+    }
+}

@@ -1,0 +1,25 @@
+//! The API over HTTPS: HTTP/2 and HTTP/1.1 on actix-web, TLS by rustls.
+
+mod answer;
+mod app;
+mod body;
+mod discover;
+mod entry;
+mod limits;
+mod metrics;
+mod negotiate;
+mod openapi;
+mod params;
+mod path;
+mod read;
+mod review;
+mod server;
+mod streams;
+mod tls;
+mod watch;
+mod write;
+
+pub use server::{Server, ServerConfig, ServerError};
+
+#[cfg(test)]
+mod tests;

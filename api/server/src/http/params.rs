@@ -1,0 +1,149 @@
+//! Query parameters.
+
+use crate::{
+    filter::Filter,
+    verbs::{DeleteOptions, ListOptions, Propagation, VersionMatch, WatchOptions, WriteOptions},
+};
+use actix_web::web::Query;
+use podium_kinds::Kind;
+use podium_machinery::decode::FieldValidation;
+use podium_types::{ApiError, FieldError};
+use serde_json::Value;
+
+/// The parameters of one request; of a name that stands twice the first counts.
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// From the query string; 400 where it cannot be decoded.
+    pub(crate) fn parse(query: &str) -> Result<Self, ApiError> {
+        let pairs = Query::<Vec<(String, String)>>::from_query(query);
+        pairs.map(|q| Self(q.into_inner())).map_err(|e| ApiError::bad_request(format!("invalid query: {e}")))
+    }
+    /// The value, `""` where it is absent.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str())
+    }
+    fn given(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+    /// True unless absent, `false` or `0`, as Kubernetes reads it.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.given(name).is_some_and(|v| !matches!(v, "false" | "0"))
+    }
+    /// A number; 400 for anything else.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        match self.text(name) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| {
+                ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax ({name})"))
+            }),
+        }
+    }
+
+    /// `dryRun`, which knows one value.
+    pub(crate) fn dry_run(&self) -> Result<bool, ApiError> {
+        let mut values = self.0.iter().filter(|(n, _)| n == "dryRun").map(|(_, v)| v.as_str()).peekable();
+        if values.peek().is_none() {
+            return Ok(false);
+        }
+        match values.find(|v| *v != "All") {
+            None => Ok(true),
+            Some(other) => {
+                let error = FieldError::not_supported("dryRun", &other.into(), &["All"]);
+                Err(ApiError::invalid("WriteOptions", "meta.k8s.io", "", &[error]))
+            }
+        }
+    }
+    pub(crate) fn write(&self) -> Result<WriteOptions, ApiError> {
+        Ok(WriteOptions { dry_run: self.dry_run()?, field_manager: self.text("fieldManager").to_owned() })
+    }
+    pub(crate) fn validation(&self) -> Result<FieldValidation, ApiError> {
+        FieldValidation::parse(self.text("fieldValidation"))
+    }
+    fn version_match(&self) -> Result<VersionMatch, ApiError> {
+        match self.text("resourceVersionMatch") {
+            "" => Ok(VersionMatch::Unset),
+            "Exact" => Ok(VersionMatch::Exact),
+            "NotOlderThan" => Ok(VersionMatch::NotOlderThan),
+            other => {
+                let supported = ["Exact", "NotOlderThan"];
+                let error = FieldError::not_supported("resourceVersionMatch", &other.into(), &supported);
+                Err(ApiError::invalid("ListOptions", "meta.k8s.io", "", &[error]))
+            }
+        }
+    }
+    fn filter(&self, kind: &Kind) -> Result<Filter, ApiError> {
+        Filter::parse(kind, self.text("labelSelector"), self.text("fieldSelector"))
+    }
+    /// What to list; an empty namespace means all.
+    pub(crate) fn list(&self, kind: &Kind, namespace: &str) -> Result<ListOptions, ApiError> {
+        let (resource_version, version_match) = (self.text("resourceVersion").to_owned(), self.version_match()?);
+        let forbidden = |why: &str| {
+            let error = FieldError::forbidden("resourceVersionMatch", why);
+            Err(ApiError::invalid("ListOptions", "meta.k8s.io", "", &[error]))
+        };
+        if version_match != VersionMatch::Unset && resource_version.is_empty() {
+            return forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided");
+        }
+        if version_match == VersionMatch::Exact && resource_version == "0" {
+            return forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+        }
+        if version_match != VersionMatch::Unset && !self.text("continue").is_empty() {
+            return forbidden("resourceVersionMatch is forbidden when continue is provided");
+        }
+        Ok(ListOptions {
+            namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
+            filter: self.filter(kind)?,
+            limit: self.number("limit")?.and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+            continue_token: self.text("continue").to_owned(),
+            resource_version,
+            version_match,
+        })
+    }
+    /// What to watch; an empty namespace means all.
+    pub(crate) fn watch(&self, kind: &Kind, namespace: &str) -> Result<WatchOptions, ApiError> {
+        Ok(WatchOptions {
+            namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
+            filter: self.filter(kind)?,
+            resource_version: self.text("resourceVersion").to_owned(),
+            version_match: self.version_match()?,
+            initial_events: self.given("sendInitialEvents").map(|_| self.flag("sendInitialEvents")),
+            bookmarks: self.flag("allowWatchBookmarks"),
+        })
+    }
+    /// How to delete; the body counts before the query.
+    pub(crate) fn delete(&self, body: &Value) -> Result<DeleteOptions, ApiError> {
+        let text = |name: &str| body[name].as_str().unwrap_or_else(|| self.text(name)).to_owned();
+        let grace = match body["gracePeriodSeconds"].as_i64() {
+            Some(grace) => Some(grace),
+            None => self.number("gracePeriodSeconds")?,
+        };
+        let propagation = match text("propagationPolicy").as_str() {
+            "" => None,
+            word => Some(Propagation::parse(word).ok_or_else(|| {
+                let supported = ["Foreground", "Background", "Orphan"];
+                let error = FieldError::not_supported("propagationPolicy", &word.into(), &supported);
+                ApiError::invalid("DeleteOptions", "meta.k8s.io", "", &[error])
+            })?),
+        };
+        // The older way to say Orphan or Background.
+        let orphan = body["orphanDependents"].as_bool();
+        let legacy = orphan.map(|o| if o { Propagation::Orphan } else { Propagation::Background });
+        let preconditions = &body["preconditions"];
+        let revision = match preconditions["resourceVersion"].as_str().unwrap_or_default() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| ApiError::bad_request("invalid resourceVersion in preconditions"))?),
+        };
+        let dry_run = match body["dryRun"].as_array() {
+            Some(list) => !list.is_empty(),
+            None => self.dry_run()?,
+        };
+        Ok(DeleteOptions {
+            grace,
+            uid: preconditions["uid"].as_str().filter(|u| !u.is_empty()).map(str::to_owned),
+            resource_version: revision,
+            propagation: propagation.or(legacy),
+            dry_run,
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! GET of an object and of a list.
+
+use super::{answer, app::App, entry::Request, negotiate::Form};
+use crate::verbs::{ListOptions, Page, list::inconsistent};
+use actix_web::{HttpResponse, http::StatusCode};
+use bytes::{Bytes, BytesMut};
+use podium_kinds::Kind;
+use podium_machinery::{
+    partial,
+    state::Object,
+    table::{self, IncludeObject},
+};
+use podium_types::{ApiError, FieldError, Timestamp};
+use serde_json::{Value, json};
+
+/// `includeObject` of a table request.
+pub(crate) fn included(request: &Request) -> Result<IncludeObject, ApiError> {
+    let word = request.params.text("includeObject");
+    IncludeObject::parse(word).ok_or_else(|| {
+        let error = FieldError::not_supported("includeObject", &word.into(), &["None", "Metadata", "Object"]);
+        ApiError::invalid("TableOptions", "meta.k8s.io", "", &[error])
+    })
+}
+
+/// One object in the form that the client wants.
+pub(crate) fn render(
+    kind: &'static Kind,
+    object: &Object,
+    form: Form,
+    include: IncludeObject,
+    now: Timestamp,
+) -> Bytes {
+    match form {
+        Form::Plain => object.json.clone(),
+        Form::Metadata => partial::metadata(&object.value()).to_string().into(),
+        Form::Table => {
+            let metadata = json!({"resourceVersion": object.revision.to_string()});
+            table::render(kind, std::iter::once(object.value()), now, include, metadata).to_string().into()
+        }
+    }
+}
+
+/// GET of one object, or of a subresource that reads like it.
+pub(crate) async fn get(request: &Request, app: &App) -> Result<HttpResponse, ApiError> {
+    let target = &request.target;
+    if target.subresource == "scale" {
+        request.form(false)?;
+        return Ok(answer::value(&request.http, &app.api.scale(target.kind, &target.key()).await?));
+    }
+    let form = request.form(true)?;
+    let object = app.api.get(target.kind, &target.key()).await?;
+    let body = render(target.kind, &object, form, included(request)?, app.api.backend().now());
+    Ok(answer::json(&request.http, StatusCode::OK, body, &[]))
+}
+
+/// GET of a collection.
+pub(crate) async fn list(request: &Request, app: &App) -> Result<HttpResponse, ApiError> {
+    let kind = request.target.kind;
+    let form = request.form(true)?;
+    let options = request.params.list(kind, &request.target.namespace)?;
+    let page = match app.api.list(kind, &options).await {
+        Ok(page) => page,
+        Err(error) => return Ok(refused(&error, &options)),
+    };
+    let metadata = metadata(&page);
+    let now = app.api.backend().now();
+    let body = match form {
+        Form::Plain => concatenate(kind, &page, &metadata),
+        Form::Metadata => {
+            let values: Vec<Value> = page.objects.iter().map(|o| o.value()).collect();
+            partial::list(values.iter(), metadata).to_string().into()
+        }
+        Form::Table => {
+            let objects = page.objects.iter().map(|o| o.value());
+            table::render(kind, objects, now, included(request)?, metadata).to_string().into()
+        }
+    };
+    Ok(answer::json(&request.http, StatusCode::OK, body, &[]))
+}
+
+/// A page that has expired comes with a token by which the client may go on nevertheless.
+fn refused(error: &ApiError, options: &ListOptions) -> HttpResponse {
+    let mut status = error.status();
+    if error.code == 410
+        && let Some(token) = inconsistent(&options.continue_token)
+    {
+        status["metadata"] = json!({"continue": token});
+    }
+    answer::status(error, status)
+}
+
+/// The list's own metadata.
+fn metadata(page: &Page) -> Value {
+    let mut metadata = json!({"resourceVersion": page.revision.to_string()});
+    if !page.continue_token.is_empty() {
+        metadata["continue"] = json!(page.continue_token);
+    }
+    if let Some(remaining) = page.remaining {
+        metadata["remainingItemCount"] = json!(remaining);
+    }
+    metadata
+}
+
+/// The list out of the texts of its objects; nothing is parsed.
+pub(crate) fn concatenate(kind: &Kind, page: &Page, metadata: &Value) -> Bytes {
+    let head = format!(
+        "{{\"kind\":{:?},\"apiVersion\":{:?},\"metadata\":{metadata},\"items\":[",
+        kind.list_kind,
+        kind.api_version()
+    );
+    let size: usize = page.objects.iter().map(|o| o.json.len() + 1).sum();
+    let mut body = BytesMut::with_capacity(head.len() + size + 2);
+    body.extend_from_slice(head.as_bytes());
+    for (i, object) in page.objects.iter().enumerate() {
+        if i > 0 {
+            body.extend_from_slice(b",");
+        }
+        body.extend_from_slice(&object.json);
+    }
+    body.extend_from_slice(b"]}");
+    body.freeze()
+}
