@@ -6,10 +6,14 @@
 pub mod controller;
 pub mod deployment;
 pub mod endpoints;
+pub mod eventttl;
+pub mod garbagecollector;
 pub mod namespace;
 pub mod nodeipam;
+pub mod nodelifecycle;
 pub mod owners;
 pub mod plan;
+pub mod podgc;
 pub mod pods;
 pub mod quantity;
 pub mod replicaset;
@@ -27,3 +31,27 @@ pub use controller::{Controller, Ids};
 pub use plan::{EventRecord, Plan, PlannedWrite};
 pub use resources::Resources;
 pub use view::View;
+
+/// Every controller of this crate. `ca` is the cluster's CA certificate (PEM), `pod_cidr`
+/// the network of its pods; the reason where that is no network.
+pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String> {
+    Ok(vec![
+        Box::new(deployment::DeploymentController),
+        Box::new(replicaset::ReplicaSetController),
+        Box::new(endpoints::EndpointsController),
+        Box::new(endpoints::EndpointSliceController),
+        Box::new(namespace::NamespaceController),
+        Box::new(serviceaccount::ServiceAccountController),
+        Box::new(rootca::RootCaController::new(ca)),
+        Box::new(nodeipam::NodeIpamController::new(pod_cidr)?),
+        Box::new(nodelifecycle::NodeLifecycleController),
+        Box::new(podgc::PodGcController),
+        Box::new(garbagecollector::GarbageCollector),
+        Box::new(eventttl::EventTtlController),
+    ])
+}
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

@@ -58,3 +58,20 @@ pub fn available_at(pod: &Pod, min_ready_seconds: i32) -> Option<Timestamp> {
     }
     crate::time::after(ready_since(pod)?, i64::from(min_ready_seconds))
 }
+
+/// The pod's conditions with `DisruptionTarget` (KEP-3329) set: why it is about to be removed.
+pub fn disrupted(pod: &Pod, reason: &str, message: &str, now: Timestamp) -> Vec<PodCondition> {
+    let condition = PodCondition {
+        type_: "DisruptionTarget".to_owned(),
+        status: "True".to_owned(),
+        reason: Some(reason.to_owned()),
+        message: Some(message.to_owned()),
+        last_transition_time: Some(crate::time::stamp(now)),
+        observed_generation: pod.metadata.generation,
+        ..PodCondition::default()
+    };
+    let mut list = pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    list.retain(|old| old.type_ != condition.type_);
+    list.push(condition);
+    list
+}

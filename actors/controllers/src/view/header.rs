@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use podium_machinery::state::Object;
-use podium_types::Key;
+use podium_types::{Key, Timestamp};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -19,6 +19,10 @@ pub struct Header {
     pub finalizers: Vec<String>,
     /// Whether deletion has begun.
     pub deleting: bool,
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
+    /// `lastTimestamp` of an Event, when it happened last.
+    pub last: Option<Timestamp>,
 }
 
 #[derive(Deserialize, Default)]
@@ -27,24 +31,30 @@ struct Metadata {
     owner_references: Option<Vec<OwnerReference>>,
     finalizers: Option<Vec<String>>,
     deletion_timestamp: Option<String>,
+    creation_timestamp: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Head {
     #[serde(default)]
     metadata: Metadata,
+    #[serde(default)]
+    last_timestamp: Option<Timestamp>,
 }
 
 impl Header {
     /// Reads the metadata of an object; `None` only if its text was damaged.
     pub fn parse(resource: &'static str, object: &Arc<Object>) -> Option<Self> {
-        let Head { metadata } = serde_json::from_slice(&object.json).ok()?;
+        let Head { metadata, last_timestamp } = serde_json::from_slice(&object.json).ok()?;
         Some(Self {
             resource,
             object: Arc::clone(object),
             owners: metadata.owner_references.unwrap_or_default(),
             finalizers: metadata.finalizers.unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
+            created: metadata.creation_timestamp,
+            last: last_timestamp,
         })
     }
     /// Namespace and name.

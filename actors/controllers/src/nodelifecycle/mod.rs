@@ -1,0 +1,58 @@
+//! Notices nodes that fall silent, taints them, and evicts the pods that do not tolerate it.
+//!
+//! Deliberately absent: Kubernetes' zones and their eviction rates.
+
+mod eviction;
+mod health;
+mod taints;
+
+use crate::{Controller, Ids, Plan, View, pods, resource};
+use podium_machinery::state::Event;
+use podium_types::{Key, Timestamp};
+
+/// Namespace of the Leases that nodes renew.
+pub const LEASE_NAMESPACE: &str = "kube-node-lease";
+/// Seconds without a sign of life after which a node counts as unreachable.
+pub const GRACE_SECONDS: i64 = 40;
+
+/// The controller of nodes' health; its keys are nodes.
+pub struct NodeLifecycleController;
+
+impl Controller for NodeLifecycleController {
+    fn name(&self) -> &'static str {
+        "nodelifecycle"
+    }
+    fn watches(&self) -> &'static [&'static str] {
+        &[resource::NODES, resource::LEASES, resource::PODS]
+    }
+    fn keys(&self, view: &View, resource: &str, event: &Event) -> Vec<Key> {
+        let key = &event.object.key;
+        match resource {
+            resource::NODES => vec![key.clone()],
+            resource::LEASES if key.namespace == LEASE_NAMESPACE => vec![Key::new("", key.name.as_str())],
+            resource::PODS => {
+                // Only nodes in trouble care for their pods.
+                let node = view.pods.get(key).and_then(|pod| view.nodes.get(&Key::new("", pods::node(pod)?)));
+                node.filter(|node| !health::ready(node) || taints::evicting(node).next().is_some())
+                    .map(|node| node.key().clone())
+                    .into_iter()
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+    fn all_keys(&self, view: &View) -> Vec<Key> {
+        view.nodes.all().map(|node| node.key().clone()).collect()
+    }
+    fn decide(&self, view: &View, key: &Key, now: Timestamp, _ids: &mut Ids) -> Plan {
+        let mut plan = Plan::default();
+        let Some(node) = view.nodes.get(key).filter(|node| !node.deleting()) else { return plan };
+        health::decide(view, node, now, &mut plan);
+        if plan.writes.is_empty() {
+            // Taints follow the conditions as stored: one write at a time, each on what it saw.
+            taints::decide(node, now, &mut plan);
+        }
+        eviction::decide(view, node, now, &mut plan);
+        plan
+    }
+}

@@ -1,0 +1,6 @@
+//! Controllers on a model cluster.
+
+mod endpoints;
+mod nodes;
+mod ownership;
+mod rollout;
