@@ -1,1 +1,0 @@
-//! The benchmarks that the performance claims rest on.

@@ -1,0 +1,72 @@
+//! Simulated nodes: Node objects and one watcher that plays all their agents.
+
+use crate::client::Dialer;
+use anyhow::Result;
+use futures_util::StreamExt;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Connections that write pod statuses.
+const WRITERS: usize = 16;
+
+/// Makes `count` Nodes, and sets every pod bound to one of them Running and Ready.
+pub async fn simulate(dialer: &Dialer, count: usize) -> Result<tokio::task::JoinHandle<Result<()>>> {
+    let mut connection = dialer.connect().await?;
+    for n in 0..count {
+        let now = "2026-01-01T00:00:00Z";
+        let resources = json!({"cpu": "32", "memory": "64Gi", "pods": "110"});
+        let node = json!({"apiVersion": "v1", "kind": "Node",
+            "metadata": {"name": format!("sim-{n}"), "labels": {"simulated": "true"}},
+            "status": {"capacity": resources, "allocatable": resources,
+                "conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": now, "lastTransitionTime": now}]}});
+        connection.ask("POST", "/api/v1/nodes", Some(node.to_string())).await?;
+        connection.ask("PATCH", &format!("/api/v1/nodes/sim-{n}/status"), Some(json!({"status": node["status"]}).to_string())).await?;
+        let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": format!("sim-{n}")},
+            "spec": {"holderIdentity": format!("sim-{n}"), "leaseDurationSeconds": 3600, "renewTime": "2036-01-01T00:00:00.000000Z"}});
+        connection.ask("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", Some(lease.to_string())).await?;
+    }
+    let mut statuses = Vec::new();
+    for _ in 0..WRITERS {
+        let (sender, receiver) = mpsc::channel::<Value>(4096);
+        tokio::spawn(write_statuses(dialer.clone(), receiver));
+        statuses.push(sender);
+    }
+    let response = connection.open("GET", "/api/v1/pods?watch=true&resourceVersion=0", None).await?;
+    Ok(tokio::spawn(async move {
+        let _connection = connection;
+        let mut body = response.into_body().into_data_stream();
+        let (mut buffer, mut next) = (Vec::new(), 0);
+        while let Some(chunk) = body.next().await {
+            buffer.extend_from_slice(&chunk?);
+            while let Some(end) = buffer.iter().position(|b| *b == b'\n') {
+                let line: Vec<u8> = buffer.drain(..=end).collect();
+                let event: Value = serde_json::from_slice(&line)?;
+                let pod = &event["object"];
+                let ours = pod["spec"]["nodeName"].as_str().is_some_and(|n| n.starts_with("sim-"));
+                if ours && event["type"] != "DELETED" && pod["status"]["phase"] == "Pending" {
+                    next += 1;
+                    let _ = statuses[next % WRITERS].send(pod.clone()).await;
+                }
+            }
+        }
+        Ok(())
+    }))
+}
+
+async fn write_statuses(dialer: Dialer, mut pods: mpsc::Receiver<Value>) -> Result<()> {
+    let mut connection = dialer.connect().await?;
+    while let Some(pod) = pods.recv().await {
+        let now = "2026-01-01T00:00:00Z";
+        let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
+        let conditions: Vec<Value> = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition).into();
+        let patch = json!({"status": {"phase": "Running", "startTime": now, "podIP": "192.0.2.1", "conditions": conditions}});
+        let (ns, name) = (&pod["metadata"]["namespace"], &pod["metadata"]["name"]);
+        let path = format!("/api/v1/namespaces/{}/pods/{}/status", ns.as_str().unwrap_or_default(), name.as_str().unwrap_or_default());
+        // A pod that went meanwhile needs no status.
+        let _ = connection.ask("PATCH", &path, Some(patch.to_string())).await;
+        tokio::time::sleep(Duration::ZERO).await;
+    }
+    Ok(())
+}

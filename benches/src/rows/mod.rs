@@ -1,0 +1,9 @@
+//! One file per group of rows.
+
+pub mod deployment;
+pub mod memory;
+pub mod pods;
+pub mod reads;
+pub mod startup;
+pub mod watch;
+pub mod writes;
