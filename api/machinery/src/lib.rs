@@ -8,6 +8,7 @@ pub mod decode;
 pub mod defaults;
 pub mod discovery;
 pub mod metadata;
+pub mod openapi;
 pub mod partial;
 pub mod patch;
 pub mod protobuf;

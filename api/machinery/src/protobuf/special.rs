@@ -133,7 +133,7 @@ fn go_duration(nanos: i64) -> String {
 
 /// `amount / size` in decimal, exactly.
 fn fraction(amount: u64, size: u64) -> String {
-    if amount % size == 0 {
+    if amount.is_multiple_of(size) {
         return (amount / size).to_string();
     }
     let digits = size.ilog10() as usize;

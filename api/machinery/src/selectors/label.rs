@@ -46,7 +46,7 @@ pub enum Operator {
 }
 
 impl Requirement {
-    fn matches<'a>(&self, value: Option<&'a str>) -> bool {
+    fn matches(&self, value: Option<&str>) -> bool {
         let integer = |s: &str| s.parse::<i64>().ok();
         let limit = || self.values.first().and_then(|v| integer(v));
         match self.operator {
