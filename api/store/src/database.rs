@@ -2,7 +2,7 @@
 
 use crate::{SealingKey, StoreError, Watermark};
 use sqlx::{
-    ConnectOptions, PgConnection, PgPool, Row,
+    ConnectOptions, Connection, PgConnection, PgPool, Row,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -78,10 +78,13 @@ impl Database {
     /// # Errors
     /// What the database refuses.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        MIGRATIONS.run(self.pool()).await?;
-        let mut conn = self.pool().acquire().await?;
+        let mut conn = self.dedicated().await?;
+        // The default path begins with a schema of the user's name, and the user may well be
+        // `podium`: the table of applied migrations must not move once that schema exists.
+        sqlx::raw_sql("SET search_path = public").execute(&mut conn).await?;
+        MIGRATIONS.run(&mut conn).await?;
         check_incarnation(&mut conn).await?;
-        drop(conn);
+        conn.close().await?;
         self.add_partitions().await
     }
 

@@ -1,36 +1,42 @@
 //! Making the cluster's data, all or nothing.
+//!
+//! `initdb` does not flush; that is done beside the first start of PostgreSQL. Only then a
+//! mark says that the data is whole, and only then does anyone get to write to it: a crash
+//! before that leaves nothing worth keeping.
 
 use super::{Binaries, owner::Owner, settings::USER};
 use crate::StoreError;
+use nix::unistd::syncfs;
 use std::{
     fs::{self, File},
+    io::Result as IoResult,
     path::Path,
     process::Stdio,
     time::Duration,
 };
 use tokio::{process::Command, time::timeout};
 
+/// The mark, a file in the data directory.
+const MARK: &str = "podium.made";
 /// Longest time for `initdb`.
 const MAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Makes `data` unless it is there. It appears by a rename after all is on disk, so a crash
-/// leaves either a whole cluster or a directory that the next attempt clears away.
+/// Whether the data is whole and on disk.
+pub(crate) fn made(data: &Path) -> bool {
+    data.join(MARK).exists()
+}
+
+/// Makes `data`, in place of whatever an interrupted attempt left there.
 pub(crate) async fn make(binaries: &Binaries, owner: Owner, data: &Path) -> Result<(), StoreError> {
-    let io = |e| StoreError::Io(data.display().to_string(), e);
-    if data.join("PG_VERSION").exists() {
-        return Ok(());
+    if data.exists() {
+        fs::remove_dir_all(data).map_err(|e| StoreError::Io(data.display().to_string(), e))?;
     }
-    let part = data.with_extension("new");
-    if part.exists() {
-        fs::remove_dir_all(&part).map_err(io)?;
-    }
-    owner.directory(&part)?;
+    owner.directory(data)?;
     let mut command = Command::new(binaries.program("initdb"));
     command
         .arg("-D")
-        .arg(&part)
+        .arg(data)
         .args(["-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--data-checksums"])
-        // Flushed below, in one go.
         .args(["--no-sync", "--no-instructions"])
         // Spares initdb the search for the system's time zone.
         .env("TZ", "UTC")
@@ -44,24 +50,18 @@ pub(crate) async fn make(binaries: &Binaries, owner: Owner, data: &Path) -> Resu
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(StoreError::Cluster(format!("initdb: {}", said.trim())));
     }
-    let (part, data) = (part.clone(), data.to_owned());
-    let place = tokio::task::spawn_blocking(move || {
-        flush(&part)?;
-        fs::rename(&part, &data)?;
-        data.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-    });
-    place.await.map_err(|e| StoreError::Cluster(e.to_string()))?.map_err(|e| StoreError::Io("data".into(), e))
+    Ok(())
 }
 
-/// Flushes every file and directory below `dir`.
-fn flush(dir: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            flush(&entry.path())?;
-        } else {
-            File::open(entry.path())?.sync_data()?;
-        }
-    }
-    File::open(dir)?.sync_all()
+/// Flushes the file system of `data` and sets the mark.
+pub(crate) async fn flush(data: &Path) -> Result<(), StoreError> {
+    let dir = data.to_owned();
+    let flushed = tokio::task::spawn_blocking(move || -> IoResult<()> {
+        // One call for a thousand small files.
+        syncfs(File::open(&dir)?)?;
+        File::create(dir.join(MARK))?.sync_all()?;
+        File::open(&dir)?.sync_all()
+    });
+    let flushed = flushed.await.map_err(|e| StoreError::Cluster(e.to_string()))?;
+    flushed.map_err(|e| StoreError::Io(data.display().to_string(), e))
 }

@@ -1,6 +1,11 @@
 //! The running private cluster.
 
-use super::{Binaries, PrivateOptions, make::make, owner::Owner, settings};
+use super::{
+    Binaries, PrivateOptions,
+    make::{flush, made, make},
+    owner::Owner,
+    settings,
+};
 use crate::StoreError;
 use nix::{
     errno::Errno,
@@ -55,32 +60,29 @@ impl PrivateCluster {
         let owner = Owner::of(&data)?;
         owner.directory(&options.dir)?;
         owner.directory(&options.socket_dir)?;
-        make(&binaries, owner, &data).await?;
         if let Some(file) = PidFile::read(&data)
             && file.runs(&data)
         {
-            if file.socket_dir == options.socket_dir && answers(&data, None).await.is_ok() {
+            if made(&data) && file.socket_dir == options.socket_dir && answers(&data, None).await.is_ok() {
                 return Ok(Self { options, postmaster: Postmaster::Adopted(file.pid) });
             }
             // Its socket is elsewhere or gone: nobody can be using it in earnest.
             end(&mut Postmaster::Adopted(file.pid), START_TIMEOUT).await?;
         }
-        let mut last = String::new();
-        for _ in 0..MAX_STARTS {
-            let mut child = spawn(&binaries, owner, &options, &data)?;
-            match answers(&data, Some(&mut child)).await {
-                Ok(()) => return Ok(Self { options, postmaster: Postmaster::Child(child) }),
-                Err(error) => {
-                    end(&mut Postmaster::Child(child), QUIT_TIMEOUT).await?;
-                    last = format!("{error}; its log ends: {}", tail(&options.dir.join("postgres.log")));
-                    if !last.contains("shared memory block") {
-                        break;
-                    }
-                    sleep(START_PAUSE).await;
-                }
+        let fresh = !made(&data);
+        if fresh {
+            make(&binaries, owner, &data).await?;
+        }
+        let flushed = async { if fresh { flush(&data).await } else { Ok(()) } };
+        let (flushed, child) = tokio::join!(flushed, launch(&binaries, owner, &options, &data));
+        let cluster = Self { postmaster: Postmaster::Child(child?), options };
+        match flushed {
+            Ok(()) => Ok(cluster),
+            Err(error) => {
+                cluster.stop(QUIT_TIMEOUT).await?;
+                Err(error)
             }
         }
-        Err(StoreError::Cluster(last))
     }
 
     /// URL for [`crate::Database::connect`].
@@ -125,6 +127,22 @@ impl PrivateCluster {
     pub async fn stop(mut self, within: Duration) -> Result<(), StoreError> {
         end(&mut self.postmaster, within).await
     }
+}
+
+/// Starts PostgreSQL and waits until it answers.
+async fn launch(binaries: &Binaries, owner: Owner, options: &PrivateOptions, data: &Path) -> Result<Child, StoreError> {
+    let mut last = String::new();
+    for _ in 0..MAX_STARTS {
+        let mut child = spawn(binaries, owner, options, data)?;
+        let Err(error) = answers(data, Some(&mut child)).await else { return Ok(child) };
+        end(&mut Postmaster::Child(child), QUIT_TIMEOUT).await?;
+        last = format!("{error}; its log ends: {}", tail(&options.dir.join("postgres.log")));
+        if !last.contains("shared memory block") {
+            break;
+        }
+        sleep(START_PAUSE).await;
+    }
+    Err(StoreError::Cluster(last))
 }
 
 /// Ends a postmaster: SIGINT, SIGQUIT, SIGKILL, with time between them.
