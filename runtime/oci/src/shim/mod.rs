@@ -14,6 +14,7 @@ mod requests;
 mod run;
 mod server;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use record::cleanup;
@@ -28,8 +29,10 @@ pub(crate) const READY: &str = "ready";
 
 /// Runs this process as a shim or helper if its command line says so. Call it first in `main`, before any thread or
 /// runtime starts: both fork, and both should stay small.
-pub fn dispatch() -> Option<ExitCode> {
-    let mut args = std::env::args_os().skip(1);
+///
+/// `args` is the process' whole command line, as [`std::env::args_os`] gives it.
+pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let mut args = args.into_iter().skip(1);
     let word = args.next()?;
     if word == SHIM {
         return Some(shim_main());

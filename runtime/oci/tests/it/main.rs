@@ -10,7 +10,7 @@ mod streams;
 #[unsafe(link_section = ".init_array")]
 static DISPATCH: extern "C" fn() = {
     extern "C" fn dispatch() {
-        if let Some(code) = podium_oci::dispatch() {
+        if let Some(code) = podium_oci::dispatch(std::env::args_os()) {
             let failed = format!("{code:?}") != format!("{:?}", std::process::ExitCode::SUCCESS);
             std::process::exit(i32::from(failed));
         }
