@@ -61,7 +61,8 @@ fn link_header(index: u32, flags: u32, change: u32) -> [u8; LINK_HEADER] {
     header
 }
 
-/// Appends: create both ends of a veth, up, in one request.
+/// Appends: create both ends of a veth in one request. This end is up; the kernel refuses to set the
+/// other end up before the two know each other.
 pub(crate) fn add_veth(batch: &mut Batch, veth: &Veth<'_>) {
     batch
         .message(libc::RTM_NEWLINK, CREATE, &link_header(0, UP, UP))
@@ -72,7 +73,7 @@ pub(crate) fn add_veth(batch: &mut Batch, veth: &Veth<'_>) {
         .nest(libc::IFLA_LINKINFO, |info| {
             info.text(libc::IFLA_INFO_KIND, "veth").nest(libc::IFLA_INFO_DATA, |data| {
                 data.nest(VETH_INFO_PEER, |peer| {
-                    peer.raw(&link_header(0, UP, UP))
+                    peer.raw(&link_header(0, 0, 0))
                         .text(libc::IFLA_IFNAME, veth.peer)
                         .attribute(libc::IFLA_ADDRESS, &veth.peer_mac)
                         .attribute(libc::IFLA_MTU, &veth.mtu.to_ne_bytes())
@@ -115,6 +116,22 @@ pub(crate) fn links_in_group(socket: &mut Socket, group: u32) -> Result<Vec<(u32
         }
         if ours {
             found.push((index_of(link), name));
+        }
+    })?;
+    Ok(found)
+}
+
+/// Index of the interface that has an address.
+pub(crate) fn link_with_address(socket: &mut Socket, ip: Ipv4Addr) -> Result<Option<u32>, Failure> {
+    /// `struct ifaddrmsg`.
+    const ADDRESS_HEADER: usize = 8;
+    let mut batch = Batch::default();
+    batch.message(libc::RTM_GETADDR, libc::NLM_F_DUMP, &[INET, 0, 0, 0, 0, 0, 0, 0]);
+    let mut found = None;
+    socket.dump(batch, |address| {
+        let mut parts = attributes(address.get(ADDRESS_HEADER..).unwrap_or_default());
+        if parts.any(|(kind, value)| kind == libc::IFA_LOCAL && value == ip.octets()) {
+            found = Some(index_of(address));
         }
     })?;
     Ok(found)

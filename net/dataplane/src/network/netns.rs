@@ -90,6 +90,7 @@ fn build(plan: &Plan) -> Result<()> {
 
     let mut batch = Batch::default();
     route::set_up(&mut batch, LOOPBACK);
+    route::set_up(&mut batch, inside);
     route::add_address(&mut batch, inside, IpAddr::V4(plan.ip));
     route::add_neighbour(&mut batch, inside, ROUTER, ROUTER_MAC);
     route::add_route(&mut batch, single(ROUTER), &Way::Link(inside));

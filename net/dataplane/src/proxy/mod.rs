@@ -8,7 +8,7 @@ use crate::{
     Error, Result,
     id::Id,
     netlink::{
-        Batch, Family, Socket,
+        Batch, Failure, Family, Socket,
         netfilter::Transaction,
         route::{self, Way},
     },
@@ -78,15 +78,14 @@ impl ServiceProxy {
         sysctl::set("net/ipv4/conf/all/route_localnet", "1")?;
         // Without any route the host's own packets would end before they are translated.
         let mut routes = Socket::open(Family::Route).map_err(Error::io("netlink socket"))?;
-        let mut from_node = Batch::default();
-        route::add_route(&mut from_node, config.service_cidr, &Way::LinkFrom(LOOPBACK, Some(config.node_ip)));
-        if let Err(failure) = routes.request(from_node) {
-            tracing::warn!(%failure, node_ip = %config.node_ip, "not an address of this host; Services see another source");
-            let mut anyhow = Batch::default();
-            route::add_route(&mut anyhow, config.service_cidr, &Way::LinkFrom(LOOPBACK, None));
-            let what = "route of the service CIDR".to_owned();
-            routes.request(anyhow).map_err(|failure| Error::Io { what, source: failure.error })?;
-        }
+        // Out of the node's interface: where nothing is translated it is refused before it gets there,
+        // but from `lo` the kernel sends no refusals.
+        let failed = |f: Failure| Error::Io { what: "route of the service CIDR".to_owned(), source: f.error };
+        let device = route::link_with_address(&mut routes, config.node_ip).map_err(failed)?;
+        let source = device.map(|_| config.node_ip);
+        let mut batch = Batch::default();
+        route::add_route(&mut batch, config.service_cidr, &Way::LinkFrom(device.unwrap_or(LOOPBACK), source));
+        routes.request(batch).map_err(failed)?;
         let socket = Socket::open(Family::Netfilter).map_err(Error::io("netlink socket"))?;
         let loaded = tokio::sync::Mutex::default();
         Ok(Self { table: id.service_table(), id, config, loaded, socket: Mutex::new(socket) })

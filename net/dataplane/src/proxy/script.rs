@@ -43,7 +43,7 @@ pub(super) fn table(
     let table = id.service_table();
     let mut text = format!("add table ip {table}\ndelete table ip {table}\ntable ip {table} {{\n");
     maps(&mut text, rules, clients);
-    let _ = writeln!(text, "  chain {REJECT} {{ reject; }}");
+    let _ = writeln!(text, "  chain {REJECT} {{ meta l4proto tcp reject with tcp reset; reject; }}");
     for chooser in choosers {
         chain(&mut text, id, chooser);
     }
@@ -62,6 +62,8 @@ pub(super) fn chains<'a>(id: &Id, choosers: impl Iterator<Item = &'a Chooser>) -
     text
 }
 
+/// Endpoints' ports are typed `tcp dport` whatever the protocol: nft 1.0.6 cannot read `th dport` there back
+/// from the kernel, which it does when a chain is added.
 fn maps(text: &mut String, rules: &RuleSet, clients: &str) {
     let mut elements: BTreeMap<String, String> = BTreeMap::new();
     for (rule, value) in &rules.rules {
@@ -79,9 +81,9 @@ fn maps(text: &mut String, rules: &RuleSet, clients: &str) {
         let slot = "numgen random mod 2";
         map(format!("{prefix}_front"), "map", &format!("type {types} : verdict"));
         map(format!("{prefix}_refuse"), "map", &format!("type {types} : verdict"));
-        map(format!("{prefix}_slot"), "map", &format!("typeof {expression} . {slot} : ip daddr . th dport"));
+        map(format!("{prefix}_slot"), "map", &format!("typeof {expression} . {slot} : ip daddr . tcp dport"));
         map(format!("{prefix}_pick"), "map", &format!("typeof {expression} . {slot} : ct mark"));
-        map(format!("{prefix}_peer"), "map", &format!("typeof {expression} . ct mark : ip daddr . th dport"));
+        map(format!("{prefix}_peer"), "map", &format!("typeof {expression} . ct mark : ip daddr . tcp dport"));
     }
     let timeout = format!("typeof {CLIENT} : ct mark; flags dynamic,timeout; timeout 1d; size {MAX_CLIENTS}");
     map(CLIENTS.to_owned(), "map", &timeout);
@@ -151,11 +153,11 @@ fn hooks(text: &mut String, id: &Id, config: &ProxyConfig) {
   chain refuse_in {{ type filter hook input priority -110; ct state new {transports} jump refusals; }}
   chain refuse_forward {{ type filter hook forward priority -110;
     ct state new {transports} jump refusals
-    ip daddr {service_cidr} reject
+    ip daddr {service_cidr} goto {REJECT}
   }}
   chain refuse_out {{ type filter hook output priority filter;
     ct state new {transports} jump refusals
-    ip daddr {service_cidr} fib daddr type != local reject
+    ip daddr {service_cidr} fib daddr type != local goto {REJECT}
   }}
   chain raw_pre {{ type filter hook prerouting priority raw;
     iifname != \"lo\" ip daddr 127.0.0.0/8 drop

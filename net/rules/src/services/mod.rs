@@ -7,6 +7,8 @@ mod decide;
 mod endpoints;
 mod incremental;
 mod model;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use decide::{group, key};
 pub use decide::{pieces, rule_set};
