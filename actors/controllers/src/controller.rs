@@ -15,6 +15,7 @@ impl Ids {
         Self { state: seed }
     }
     /// The next 64 bits (SplitMix64).
+    #[allow(clippy::should_implement_trait, reason = "it never ends, so an Option would only be in the way")]
     pub fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.state;

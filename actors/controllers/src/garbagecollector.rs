@@ -55,9 +55,10 @@ impl Controller for GarbageCollector {
     }
     fn decide(&self, view: &View, key: &Key, now: Timestamp, _ids: &mut Ids) -> Plan {
         let mut plan = Plan::default();
-        let found = key.name.split_once('/').and_then(|(resource, name)| {
-            view.header(resource, &Key::new(key.namespace.as_str(), name))
-        });
+        let found = key
+            .name
+            .split_once('/')
+            .and_then(|(resource, name)| view.header(resource, &Key::new(key.namespace.as_str(), name)));
         let Some(header) = found else { return plan };
         let has = |finalizer: &str| header.finalizers.iter().any(|own| own == finalizer);
         if header.deleting {

@@ -17,3 +17,6 @@ pub mod taints;
 
 pub use batch::{Placement, schedule_batch};
 pub use scheduler::Scheduler;
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Endpoints, Service};
 use podium_machinery::state::Event;
 use podium_types::{Key, Timestamp};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Addresses beyond which Endpoints are cut short, as Kubernetes does.
 pub const ADDRESS_LIMIT: usize = 1000;
@@ -33,7 +33,13 @@ impl Controller for EndpointsController {
         }
     }
     fn all_keys(&self, view: &View) -> Vec<Key> {
-        view.services.all().map(|service| service.key().clone()).collect()
+        // Endpoints have no owner: those of Services that went unseen must be asked about too.
+        let services = view.services.all().map(|service| service.key().clone());
+        services
+            .chain(view.endpoints.all().map(|item| item.key().clone()))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
     fn decide(&self, view: &View, key: &Key, _now: Timestamp, _ids: &mut Ids) -> Plan {
         let mut plan = Plan::default();

@@ -8,10 +8,13 @@ use crate::{
 use serde_json::{Value, json};
 
 fn service(model: &mut Model) {
-    model.create(resource::SERVICES, json!({"apiVersion": "v1", "kind": "Service",
+    model.create(
+        resource::SERVICES,
+        json!({"apiVersion": "v1", "kind": "Service",
         "metadata": {"name": "web", "namespace": "default"},
         "spec": {"clusterIP": "10.96.0.7", "selector": {"app": "web"},
-            "ports": [{"port": 80, "targetPort": "http", "protocol": "TCP"}]}}));
+            "ports": [{"port": 80, "targetPort": "http", "protocol": "TCP"}]}}),
+    );
 }
 
 fn pod(model: &mut Model, number: usize, ready: bool) {
@@ -71,7 +74,10 @@ fn endpoints_tell_ready_pods_from_others() {
 #[test]
 fn services_without_selector_are_left_alone() {
     let mut model = Model::new(3);
-    model.create(resource::SERVICES, json!({"apiVersion": "v1", "kind": "Service",
-        "metadata": {"name": "kubernetes", "namespace": "default"}, "spec": {"ports": [{"port": 443}]}}));
+    model.create(
+        resource::SERVICES,
+        json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "kubernetes", "namespace": "default"}, "spec": {"ports": [{"port": 443}]}}),
+    );
     assert_eq!(model.run(&EndpointSliceController, || false) + model.run(&EndpointsController, || false), 0);
 }

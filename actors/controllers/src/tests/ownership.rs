@@ -71,8 +71,11 @@ fn orphans_lose_their_owner_and_stay() {
 #[test]
 fn namespaces_are_furnished_and_emptied() {
     let mut model = Model::new(1);
-    model.create(resource::NAMESPACES, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"},
-        "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}));
+    model.create(
+        resource::NAMESPACES,
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"},
+        "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}),
+    );
     let ca = RootCaController::new("PEM");
     for _ in 0..2 {
         model.run(&ServiceAccountController, || false);
@@ -97,8 +100,11 @@ fn namespaces_are_furnished_and_emptied() {
 #[test]
 fn events_are_kept_for_an_hour() {
     let mut model = Model::new(1);
-    model.create(resource::EVENTS, json!({"apiVersion": "v1", "kind": "Event",
-        "metadata": {"name": "e", "namespace": "default"}}));
+    model.create(
+        resource::EVENTS,
+        json!({"apiVersion": "v1", "kind": "Event",
+        "metadata": {"name": "e", "namespace": "default"}}),
+    );
     model.advance(crate::eventttl::TTL_SECONDS - 1);
     assert_eq!(model.run(&EventTtlController, || false), 0);
     model.advance(1);

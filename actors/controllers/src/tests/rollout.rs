@@ -29,9 +29,9 @@ fn settle(model: &mut Model, mut chance: impl FnMut() -> u64, check: impl Fn(&Mo
         let mut writes = 0;
         let faulty = round < ROUNDS / 2;
         let order: [&dyn Controller; 2] = [&DeploymentController, &ReplicaSetController];
-        let first = usize::from(chance() % 2 == 0);
+        let first = usize::from(chance().is_multiple_of(2));
         for controller in [order[first], order[1 - first]] {
-            writes += model.run(controller, || faulty && chance() % 4 == 0);
+            writes += model.run(controller, || faulty && chance().is_multiple_of(4));
             check(model);
         }
         let unready: Vec<Value> = model
@@ -42,7 +42,7 @@ fn settle(model: &mut Model, mut chance: impl FnMut() -> u64, check: impl Fn(&Mo
             .map(|pod| pod.object.value())
             .collect();
         for pod in &unready {
-            if !faulty || chance() % 2 == 0 {
+            if !faulty || chance().is_multiple_of(2) {
                 model.set_ready(pod, true);
             }
         }
@@ -62,7 +62,9 @@ fn sum(model: &Model) -> i64 {
 fn condition(object: &Value, kind: &str) -> String {
     let list = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
     let found = list.iter().find(|condition| condition["type"] == kind);
-    found.map(|condition| format!("{} {}", condition["status"], condition["reason"]).replace('"', "")).unwrap_or_default()
+    found
+        .map(|condition| format!("{} {}", condition["status"], condition["reason"]).replace('"', ""))
+        .unwrap_or_default()
 }
 
 proptest! {
@@ -216,12 +218,18 @@ fn the_cheapest_and_the_unready_pods_go_first() {
 #[test]
 fn pods_are_adopted_and_released_by_their_labels() {
     let mut model = Model::new(1);
-    model.create(resource::PODS, json!({"apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "stray", "namespace": "default", "labels": {"app": "set"}}, "spec": {"containers": []}}));
-    model.create(resource::REPLICA_SETS, json!({"apiVersion": "apps/v1", "kind": "ReplicaSet",
+    model.create(
+        resource::PODS,
+        json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "stray", "namespace": "default", "labels": {"app": "set"}}, "spec": {"containers": []}}),
+    );
+    model.create(
+        resource::REPLICA_SETS,
+        json!({"apiVersion": "apps/v1", "kind": "ReplicaSet",
         "metadata": {"name": "set", "namespace": "default"},
         "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "set"}},
-            "template": {"metadata": {"labels": {"app": "set"}}, "spec": {"containers": []}}}}));
+            "template": {"metadata": {"labels": {"app": "set"}}, "spec": {"containers": []}}}}),
+    );
     model.run(&ReplicaSetController, || false);
     assert_eq!(model.list(resource::PODS).len(), 1, "the stray is taken in, no other made");
     let stray = model.get(resource::PODS, "default", "stray").unwrap();

@@ -6,6 +6,9 @@ use podium_types::Key;
 use rpds::RedBlackTreeMapSync;
 use std::{ops::Bound, sync::Arc};
 
+/// An object before or after an event, where it existed.
+type Seen<T> = Option<Arc<Item<T>>>;
+
 /// Typed objects by key; cheap to clone, clones share.
 #[derive(Clone)]
 pub struct Shelf<T> {
@@ -44,7 +47,7 @@ impl<T: Typed> Shelf<T> {
         self.items.is_empty()
     }
     /// Folds an event; the object before it, and after it where it still exists.
-    pub(super) fn fold(&mut self, event: &Event) -> (Option<Arc<Item<T>>>, Option<Arc<Item<T>>>) {
+    pub(super) fn fold(&mut self, event: &Event) -> (Seen<T>, Seen<T>) {
         let key = &event.object.key;
         let old = self.items.get(key).cloned();
         if event.change == Change::Deleted {
