@@ -14,8 +14,8 @@ const AHEAD: i64 = 2;
 /// The kept time is cut into about so many partitions.
 const CUTS: u32 = 4;
 /// Advisory locks of whoever makes or drops partitions; others leave it to them.
-const MAKING: i64 = 0x706f_6469_756d_01;
-const DROPPING: i64 = 0x706f_6469_756d_02;
+const MAKING: i64 = 0x0070_6f64_6975_6d01;
+const DROPPING: i64 = 0x0070_6f64_6975_6d02;
 
 /// What compaction keeps.
 #[derive(Clone, Copy, Debug)]

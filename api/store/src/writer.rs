@@ -131,7 +131,7 @@ impl Writer {
                 }
             }
         }
-        if batch.fault.is_some() {
+        if batch.fault.as_ref().is_some_and(|fault| !matches!(fault, StoreError::Fenced)) {
             self.db.set_ready(false);
         }
         batch

@@ -77,8 +77,6 @@ async fn killed_connections_are_settled_exactly_once() {
     let fixture = Fixture::new().await;
     let db = fixture.database().await;
     let killing = {
-        let db = podium_store::Database::connect(&fixture.url(), podium_store::Options::default()).await;
-        drop(db);
         let url = fixture.url();
         tokio::spawn(async move {
             for _ in 0..25 {

@@ -1,5 +1,8 @@
 //! The store against a real PostgreSQL: each test has a private cluster of its own.
 
+// Clippy knows tests, but not their helpers.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
 mod compaction;
 mod crash;
 mod feed;
