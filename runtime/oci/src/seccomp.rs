@@ -115,7 +115,8 @@ fn default(config: &ContainerConfig) -> Value {
         };
         named(&config.capabilities_add) || (capability == "SYS_CHROOT" && !named(&config.capabilities_drop))
     };
-    let allow = |names: &str| json!({ "names": names.split_whitespace().collect::<Vec<_>>(), "action": "SCMP_ACT_ALLOW" });
+    let allow =
+        |names: &str| json!({ "names": names.split_whitespace().collect::<Vec<_>>(), "action": "SCMP_ACT_ALLOW" });
     let when = |name: &str, index: u32, value: u64, two: u64, op: &str| {
         json!({ "names": [name], "action": "SCMP_ACT_ALLOW",
                 "args": [{ "index": index, "value": value, "valueTwo": two, "op": op }] })

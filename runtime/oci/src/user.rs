@@ -24,19 +24,21 @@ pub fn resolve(rootfs: &Path, user: &str, extra_groups: &[u32]) -> Result<UserSp
     };
     let user = if user.is_empty() { "0" } else { user };
     let id = user.parse::<u32>().ok();
-    let entry = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| {
-        fields.len() >= 4 && (fields[0] == user || id.is_some_and(|id| fields[2].parse() == Ok(id)))
-    });
+    let entry = passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.len() >= 4 && (fields[0] == user || id.is_some_and(|id| fields[2].parse() == Ok(id))));
     let field = |index: usize| entry.as_ref().and_then(|fields| fields[index].parse::<u32>().ok());
-    let uid = id.or_else(|| field(2)).ok_or_else(|| {
-        Error::Invalid(format!("unable to find user {user}: no matching entries in passwd file"))
-    })?;
-    let gid = match wanted_group {
-        None => field(3).unwrap_or(0),
-        Some(name) => name.parse().ok().or_else(|| group_id(&group, name)).ok_or_else(|| {
-            Error::Invalid(format!("unable to find group {name}: no matching entries in group file"))
-        })?,
-    };
+    let uid = id
+        .or_else(|| field(2))
+        .ok_or_else(|| Error::Invalid(format!("unable to find user {user}: no matching entries in passwd file")))?;
+    let gid =
+        match wanted_group {
+            None => field(3).unwrap_or(0),
+            Some(name) => name.parse().ok().or_else(|| group_id(&group, name)).ok_or_else(|| {
+                Error::Invalid(format!("unable to find group {name}: no matching entries in group file"))
+            })?,
+        };
     let mut additional_gids = Vec::new();
     if let Some(name) = entry.as_ref().map(|fields| fields[0]) {
         for fields in group.lines().map(|line| line.split(':').collect::<Vec<_>>()) {

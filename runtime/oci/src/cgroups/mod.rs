@@ -216,7 +216,17 @@ impl Cgroups {
 
 /// v1 controllers; other mount options are no controllers.
 const V1: [&str; 12] = [
-    "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "net_cls", "net_prio", "perf_event",
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "memory",
+    "devices",
+    "freezer",
+    "blkio",
+    "pids",
+    "net_cls",
+    "net_prio",
+    "perf_event",
     "hugetlb",
 ];
 

@@ -22,10 +22,13 @@ impl Connection {
     pub async fn open(socket: &Path) -> Result<Connection> {
         match UnixStream::connect(socket).await {
             Ok(stream) => Ok(Connection { stream, input: Vec::new(), fds: Vec::new() }),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-                Err(Error::Gone)
-            }
-            Err(error) => Err(error).at("connect to", socket),
+            Err(error) => match error.kind() {
+                // Reset: the shim died with our connection in its queue.
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
+                    Err(Error::Gone)
+                }
+                _ => Err(error).at("connect to", socket),
+            },
         }
     }
 

@@ -53,7 +53,8 @@ impl Shim {
             .stderr(Stdio::null())
             .spawn()
             .at("start", exe)?;
-        let config = serde_json::to_vec(pod).map_err(std::io::Error::from).context(|| "encode pod config".to_owned())?;
+        let config =
+            serde_json::to_vec(pod).map_err(std::io::Error::from).context(|| "encode pod config".to_owned())?;
         if let Some(mut stdin) = child.stdin.take() {
             // A shim that died already says so on stdout.
             let _ = stdin.write_all(&config).await;

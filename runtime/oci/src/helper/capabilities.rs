@@ -19,7 +19,8 @@ const ALL: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID 
 /// Full names (`CAP_…`), limited to `available`, the mask this process may hand out. The order of Kubernetes: an `ALL`
 /// first, then single names; a capability that this host withholds is left out when it came by `ALL` only.
 pub(super) fn resolve(config: &ContainerConfig, available: u64) -> Result<Vec<String>> {
-    let can = |name: &&str| ALL.split_whitespace().position(|known| known == *name).is_some_and(|n| available >> n & 1 == 1);
+    let can =
+        |name: &&str| ALL.split_whitespace().position(|known| known == *name).is_some_and(|n| available >> n & 1 == 1);
     let every = || ALL.split_whitespace().filter(can);
     if config.privileged {
         return Ok(every().map(full).collect());

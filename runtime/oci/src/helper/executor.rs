@@ -64,7 +64,10 @@ fn find(spec: &Spec) -> Result<(PathBuf, &[String]), String> {
     let name = args.first().filter(|name| !name.is_empty()).ok_or("no command specified")?;
     if name.contains('/') {
         return executable(Path::new(name)).map(|()| (name.into(), args)).map_err(|error| {
-            format!("exec: {name:?}: {}", if error == Errno::ENOENT { "stat: no such file or directory" } else { describe(error) })
+            format!(
+                "exec: {name:?}: {}",
+                if error == Errno::ENOENT { "stat: no such file or directory" } else { describe(error) }
+            )
         });
     }
     let env = process.env().as_deref().unwrap_or_default();

@@ -15,14 +15,30 @@ use crate::error::{Context, Error, Result};
 
 /// Hidden from containers that are not privileged.
 const MASKED: [&str; 11] = [
-    "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-    "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
 ];
 /// Read-only in containers that are not privileged.
 const READONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 /// Character devices every container may use (major, minor; None is any), as in runc.
 const DEVICES: [(i64, Option<i64>); 9] = [
-    (1, Some(3)), (1, Some(8)), (1, Some(7)), (5, Some(0)), (1, Some(5)), (1, Some(9)), (5, Some(1)), (136, None),
+    (1, Some(3)),
+    (1, Some(8)),
+    (1, Some(7)),
+    (5, Some(0)),
+    (1, Some(5)),
+    (1, Some(9)),
+    (5, Some(1)),
+    (136, None),
     (5, Some(2)),
 ];
 
@@ -42,7 +58,8 @@ pub(super) fn build(pod: &PodFacts, config: &ContainerConfig, seccomp: Option<&L
         "readonlyPaths": unmasked(&READONLY, &config.readonly_paths),
     });
     if let Some(seccomp) = seccomp {
-        linux["seccomp"] = serde_json::to_value(seccomp).map_err(std::io::Error::from).context(|| "encode seccomp".to_owned())?;
+        linux["seccomp"] =
+            serde_json::to_value(seccomp).map_err(std::io::Error::from).context(|| "encode seccomp".to_owned())?;
     }
     // A mount that travels outwards needs a shared root; one that travels inwards a slave.
     if config.mounts.iter().any(|mount| mount.propagation == Propagation::Bidirectional) {
@@ -94,7 +111,8 @@ fn process(config: &ContainerConfig) -> Result<Value> {
 /// The process of an exec: the container's own, with what the caller changes.
 pub(super) fn exec_process(spec: &Spec, exec: &ExecConfig) -> Result<Process> {
     let own = spec.process().as_ref().ok_or_else(|| Error::Invalid("container has no process".to_owned()))?;
-    let mut process = serde_json::to_value(own).map_err(std::io::Error::from).context(|| "encode process".to_owned())?;
+    let mut process =
+        serde_json::to_value(own).map_err(std::io::Error::from).context(|| "encode process".to_owned())?;
     process["args"] = json!(exec.args);
     process["terminal"] = json!(exec.tty);
     if let Some(Value::Array(env)) = process.get_mut("env") {
@@ -128,9 +146,7 @@ fn namespaces(pod: &PodFacts) -> Value {
 
 fn mounts(pod: &PodFacts, config: &ContainerConfig) -> Vec<Value> {
     let access = if config.privileged { "rw" } else { "ro" };
-    let standard = |destination: &str, kind: &str, source: &str, options: &[&str]| {
-        json!({ "destination": destination, "type": kind, "source": source, "options": options })
-    };
+    let standard = |destination: &str, kind: &str, source: &str, options: &[&str]| json!({ "destination": destination, "type": kind, "source": source, "options": options });
     let shm = pod.shm.to_string_lossy();
     let mut list = vec![
         standard("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
@@ -219,7 +235,8 @@ fn host_devices() -> Vec<Value> {
     fn collect(dir: &Path, found: &mut Vec<Value>) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
-            let hidden = ["pts", "shm", "fd", "mqueue", "console"].iter().any(|name| path == Path::new("/dev").join(name));
+            let hidden =
+                ["pts", "shm", "fd", "mqueue", "console"].iter().any(|name| path == Path::new("/dev").join(name));
             if hidden {
                 continue;
             }
@@ -247,6 +264,7 @@ fn host_devices() -> Vec<Value> {
 /// The wanted score, or this process' own where the host does not let it go lower.
 fn oom_score(wanted: i32) -> i32 {
     let wanted = wanted.clamp(-1000, 1000);
-    let own = fs::read_to_string("/proc/self/oom_score_adj").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let own =
+        fs::read_to_string("/proc/self/oom_score_adj").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     if wanted < own && !can_lower_oom_score() { own } else { wanted }
 }

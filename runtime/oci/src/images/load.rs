@@ -213,7 +213,6 @@ impl Archive {
                 members.insert(name.clone(), Member::Link(clean(&base.unwrap_or(Path::new("")).join(target))));
             }
         }
-        drop(tar);
         Ok(Archive { file, members })
     }
 

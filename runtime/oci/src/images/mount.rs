@@ -22,7 +22,8 @@ pub(super) fn mount(store: &Store, image: &Image, container_dir: &Path) -> Resul
         fs::create_dir_all(dir).at("create", dir)?;
     }
     // overlayfs lists the uppermost first. Names are relative and short: all of them must fit into one page.
-    let mut lower: Vec<String> = image.layers.iter().rev().map(|layer| store.layer_name(layer)).collect::<Result<_>>()?;
+    let mut lower: Vec<String> =
+        image.layers.iter().rev().map(|layer| store.layer_name(layer)).collect::<Result<_>>()?;
     if lower.is_empty() {
         lower.push(store.empty_layer()?);
     }

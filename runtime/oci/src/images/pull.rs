@@ -139,10 +139,7 @@ impl Source<'_> {
         wanted: &Reference,
         progress: &mut (impl FnMut(Progress) + Send),
     ) -> Result<Image, PullError> {
-        self.client
-            .auth(&self.at, &self.auth, RegistryOperation::Pull)
-            .await
-            .map_err(|error| self.failed(error))?;
+        self.client.auth(&self.at, &self.auth, RegistryOperation::Pull).await.map_err(|error| self.failed(error))?;
         let (document, digest) = self.manifest().await?;
         let (Some(config), layers) = (document.config, document.layers) else {
             return Err(self.corrupt("it has no config"));
@@ -154,9 +151,10 @@ impl Source<'_> {
         }
         let total = layers.iter().map(|layer| layer.size).sum();
         let mut done = 0;
-        let jobs = layers.into_iter().zip(diff_ids.clone()).map(|(blob, diff_id)| async move {
-            self.layer(store.clone(), &blob, diff_id).await.map(|()| blob.size)
-        });
+        let jobs = layers
+            .into_iter()
+            .zip(diff_ids.clone())
+            .map(|(blob, diff_id)| async move { self.layer(store.clone(), &blob, diff_id).await.map(|()| blob.size) });
         let mut jobs = stream::iter(jobs).buffer_unordered(PARALLEL_LAYERS);
         progress(Progress { done, total });
         while let Some(size) = jobs.try_next().await? {

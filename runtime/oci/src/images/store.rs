@@ -117,9 +117,9 @@ impl Store {
         self.list().into_iter().find(|image| {
             image.id == wanted
                 || image.id.strip_prefix("sha256:") == Some(wanted)
-                || name.as_ref().is_some_and(|name| {
-                    image.names.contains(name) || image.repo_digest.as_ref() == Some(name)
-                })
+                || name
+                    .as_ref()
+                    .is_some_and(|name| image.names.contains(name) || image.repo_digest.as_ref() == Some(name))
         })
     }
 

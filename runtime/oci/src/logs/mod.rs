@@ -6,8 +6,8 @@ mod reader;
 mod writer;
 
 pub use reader::{Lines, Options, read};
-pub use writer::{MAX_FILES, MAX_FILE_BYTES};
 pub(crate) use writer::{LineBuffer, Log};
+pub use writer::{MAX_FILE_BYTES, MAX_FILES};
 
 use std::path::{Path, PathBuf};
 

@@ -112,8 +112,7 @@ impl Lines {
             return self.successor();
         }
         let rest = std::mem::take(&mut self.rest);
-        let mut lines = rest.split_inclusive(|byte| *byte == b'\n').peekable();
-        while let Some(line) = lines.next() {
+        for line in rest.split_inclusive(|byte| *byte == b'\n') {
             match line.strip_suffix(b"\n") {
                 Some(line) => self.render(line, out),
                 None => self.rest = line.to_vec(),

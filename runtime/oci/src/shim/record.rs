@@ -42,9 +42,8 @@ pub(super) fn save(dir: &Path, record: &ContainerRecord) -> Result<()> {
 /// All records of a pod directory.
 fn load(dir: &Path) -> Vec<ContainerRecord> {
     let entries = fs::read_dir(dir.join(CONTAINERS)).into_iter().flatten().flatten();
-    let mut records: Vec<ContainerRecord> = entries
-        .filter_map(|entry| serde_json::from_slice(&fs::read(entry.path().join(RECORD)).ok()?).ok())
-        .collect();
+    let mut records: Vec<ContainerRecord> =
+        entries.filter_map(|entry| serde_json::from_slice(&fs::read(entry.path().join(RECORD)).ok()?).ok()).collect();
     records.sort_by(|a, b| a.id.cmp(&b.id));
     records
 }

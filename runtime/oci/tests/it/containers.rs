@@ -78,7 +78,9 @@ async fn containers_are_as_configured() {
     config.seccomp = Seccomp::RuntimeDefault;
     let (exit, log) = pod.finish(&config).await;
     assert_eq!(exit.code, Some(0), "{log}");
-    for line in ["/work/dir", "1000", "1001", "hi there", "from outside", "readonly", "rootless", "sh", "out", "err", "done"] {
+    for line in
+        ["/work/dir", "1000", "1001", "hi there", "from outside", "readonly", "rootless", "sh", "out", "err", "done"]
+    {
         assert!(log.lines().any(|found| found == line), "{line:?} missing in {log}");
     }
     assert!(log.contains("CapEff:\t0000000000000000"), "{log}");
@@ -89,8 +91,10 @@ async fn containers_are_as_configured() {
 #[tokio::test]
 async fn the_default_filter_denies_namespaces_and_mounts() {
     let Some(pod) = Pod::start(|_| {}).await else { return };
-    for (id, seccomp, user_namespace) in [("free", Seccomp::Unconfined, true), ("kept", Seccomp::RuntimeDefault, false)] {
-        let mut config = pod.container(id, "/bin/busybox unshare -U true && echo allowed; sleep 0.01 & wait; echo forked");
+    for (id, seccomp, user_namespace) in [("free", Seccomp::Unconfined, true), ("kept", Seccomp::RuntimeDefault, false)]
+    {
+        let mut config =
+            pod.container(id, "/bin/busybox unshare -U true && echo allowed; sleep 0.01 & wait; echo forked");
         config.seccomp = seccomp;
         let (exit, log) = pod.finish(&config).await;
         assert_eq!(exit.code, Some(0));
@@ -121,7 +125,10 @@ async fn devices_are_denied_unless_privileged() {
     let script = "/bin/busybox mknod /tmp/kmsg c 1 11; head -c 0 /tmp/kmsg && dd if=/tmp/kmsg of=/dev/null bs=8k count=1 && echo open; rm -f /tmp/kmsg";
     let (_, log) = pod.finish(&pod.container("plain", script)).await;
     assert!(!log.contains("open"), "{log}");
-    let mut config = pod.container("mighty", "ls /dev/kmsg && touch /sys/kernel && echo writable; mount -t tmpfs x /tmp && echo mounted");
+    let mut config = pod.container(
+        "mighty",
+        "ls /dev/kmsg && touch /sys/kernel && echo writable; mount -t tmpfs x /tmp && echo mounted",
+    );
     config.privileged = true;
     let (_, log) = pod.finish(&config).await;
     assert!(log.contains("/dev/kmsg") && log.contains("mounted"), "{log}");
@@ -132,7 +139,8 @@ async fn pods_share_what_they_should() {
     let share = |pod: &mut PodConfig| pod.share_pid = true;
     let Some(pod) = Pod::start(share).await else { return };
     pod.shim.run(&pod.container("one", "echo shared > /dev/shm/x; sleep 100")).await.unwrap();
-    let (_, log) = pod.finish(&pod.container("two", "sleep 0.1; cat /dev/shm/x; ps; kill -9 $(/bin/busybox pgrep -x -f 'sleep 100')")).await;
+    let (_, log) =
+        pod.finish(&pod.container("two", "sleep 0.1; cat /dev/shm/x; ps; /bin/busybox killall -9 sleep")).await;
     assert!(log.contains("shared") && log.contains("sleep 100") && log.contains("podium-pause"), "{log}");
     assert_eq!(pod.ended("one").await.code, Some(137));
     pod.shim.stop().await.unwrap();

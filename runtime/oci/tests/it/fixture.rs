@@ -44,7 +44,9 @@ pub fn busybox(rootfs: &Path) {
     fs::write(rootfs.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:1000:1001::/:/bin/sh\n").unwrap();
     fs::write(rootfs.join("etc/group"), "root:x:0:\nweb:x:1001:\nextra:x:2000:web\n").unwrap();
     fs::copy("/bin/busybox", rootfs.join("bin/busybox")).unwrap();
-    for applet in "sh echo cat sleep ls id ps true false kill stat head tail dd touch hostname mount env stty".split(' ') {
+    for applet in
+        "sh echo cat sleep ls id ps true false kill stat head tail dd touch hostname mount env stty".split(' ')
+    {
         symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
     }
 }
@@ -145,7 +147,8 @@ impl Pod {
 
 impl Drop for Pod {
     fn drop(&mut self) {
-        if let Some(pid) = fs::read_to_string(self.config.dir.join("shim.lock")).ok().and_then(|text| text.parse().ok()) {
+        if let Some(pid) = fs::read_to_string(self.config.dir.join("shim.lock")).ok().and_then(|text| text.parse().ok())
+        {
             if fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "podium-shim") {
                 let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
                 while fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z")) {
@@ -154,7 +157,9 @@ impl Drop for Pod {
             }
         }
         let _ = podium_oci::cleanup(&self.config.dir);
-        if let (Ok(cgroups), Some(root)) = (podium_oci::cgroups::Cgroups::detect(), self.config.cgroup_parent.split('/').nth(1)) {
+        if let (Ok(cgroups), Some(root)) =
+            (podium_oci::cgroups::Cgroups::detect(), self.config.cgroup_parent.split('/').nth(1))
+        {
             let _ = cgroups.remove(&format!("/{root}"));
         }
     }

@@ -75,7 +75,10 @@ async fn requests_that_make_no_sense_do_no_harm() {
 #[tokio::test]
 async fn usage_is_measured_and_starting_is_fast() {
     let Some(pod) = Pod::start(|_| {}).await else { return };
-    pod.shim.run(&pod.container("c", "x=$(head -c 1000000 /dev/zero | /bin/busybox tr '\\0' x); sleep 100")).await.unwrap();
+    pod.shim
+        .run(&pod.container("c", "x=$(head -c 1000000 /dev/zero | /bin/busybox tr '\\0' x); sleep 100; true"))
+        .await
+        .unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let stats = pod.shim.stats().await.unwrap();

@@ -6,7 +6,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::fixture::{PATIENCE, Pod};
 
 fn shell(script: &str) -> ExecConfig {
-    ExecConfig { args: vec!["sh".into(), "-c".into(), script.into()], stdout: true, stderr: true, ..ExecConfig::default() }
+    ExecConfig {
+        args: vec!["sh".into(), "-c".into(), script.into()],
+        stdout: true,
+        stderr: true,
+        ..ExecConfig::default()
+    }
 }
 
 async fn all(reader: Option<podium_oci::Reader>) -> String {
@@ -22,7 +27,9 @@ async fn exec_gives_streams_and_a_code() {
     config.env = vec![("OWN".into(), "1".into())];
     config.seccomp = podium_oci::Seccomp::RuntimeDefault;
     pod.shim.run(&config).await.unwrap();
-    let mut exec = shell("cat; echo $OWN $EXTRA $(id -u); pwd; echo problem >&2; /bin/busybox grep Seccomp: /proc/self/status; exit 5");
+    let mut exec = shell(
+        "cat; echo $OWN $EXTRA $(id -u); pwd; echo problem >&2; /bin/busybox grep Seccomp: /proc/self/status; exit 5",
+    );
     exec.stdin = true;
     exec.env = vec![("EXTRA".into(), "2".into())];
     exec.cwd = Some("/tmp".into());
@@ -100,7 +107,8 @@ async fn attach_reads_live_output_and_writes_stdin_once() {
 #[tokio::test]
 async fn a_reader_that_stalls_does_not_stall_the_container() {
     let Some(pod) = Pod::start(|_| {}).await else { return };
-    let mut config = pod.container("c", "read x; dd if=/dev/zero bs=64k count=200 | /bin/busybox tr '\\0' 'x'; echo; echo end");
+    let mut config =
+        pod.container("c", "read x; dd if=/dev/zero bs=64k count=200 | /bin/busybox tr '\\0' 'x'; echo; echo end");
     config.stdin = true;
     pod.shim.run(&config).await.unwrap();
     let mut session = pod.shim.attach("c", true, true, true).await.unwrap();
