@@ -147,13 +147,13 @@ impl Pod {
 
 impl Drop for Pod {
     fn drop(&mut self) {
-        if let Some(pid) = fs::read_to_string(self.config.dir.join("shim.lock")).ok().and_then(|text| text.parse().ok())
-        {
-            if fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "podium-shim") {
-                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
-                while fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z")) {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
+        let pid = fs::read_to_string(self.config.dir.join("shim.lock")).ok().and_then(|text| text.parse().ok());
+        let is_shim =
+            |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "podium-shim");
+        if let Some(pid) = pid.filter(is_shim) {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            while fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z")) {
+                std::thread::sleep(Duration::from_millis(1));
             }
         }
         let _ = podium_oci::cleanup(&self.config.dir);

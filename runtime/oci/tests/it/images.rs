@@ -35,13 +35,15 @@ fn archive(members: &[Member<'_>]) -> Vec<u8> {
         header.set_entry_type(*kind);
         header.set_mode(if kind.is_dir() || path.starts_with("bin/") { 0o755 } else { 0o644 });
         header.set_mtime(1_000_000);
-        (header.set_uid(0), header.set_gid(0));
+        header.set_uid(0);
+        header.set_gid(0);
         let body = if *kind == FILE { *data } else { &[] };
         if *kind == SYMLINK || *kind == LINK {
             header.set_link_name_literal(data).unwrap();
         }
         if *kind == tar::EntryType::Char {
-            (header.set_device_major(1).unwrap(), header.set_device_minor(3).unwrap());
+            header.set_device_major(1).unwrap();
+            header.set_device_minor(3).unwrap();
         }
         header.set_size(body.len() as u64);
         header.set_cksum();
@@ -105,7 +107,8 @@ fn layout(name: &str, layers: &[Vec<u8>]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     let mut file = |path: String, bytes: &[u8]| {
         let mut header = tar::Header::new_gnu();
-        (header.set_size(bytes.len() as u64), header.set_mode(0o644));
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
         builder.append_data(&mut header, path, bytes).unwrap();
     };
     file("oci-layout".into(), br#"{"imageLayoutVersion":"1.0.0"}"#);
