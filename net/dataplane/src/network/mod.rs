@@ -208,6 +208,8 @@ impl Network {
         {
             return Err(Error::Io { what: "route of the podCIDR".to_owned(), source: failure.error });
         }
+        // Somebody may still hold a namespace open; its veth goes nevertheless.
+        remove_links(&self.id, &mut lock(&self.routes), |_| true)?;
         nft::delete_table(&self.table).await?;
         netns::remove_all(&self.config.netns_dir)
     }

@@ -38,8 +38,8 @@ pub(super) fn table(id: &Id, config: &NetworkConfig, attachments: &[Attachment])
     }
     for (name, elements) in &maps {
         let (sort, types) = match *name {
-            BY_ADDRESS => ("map", "typeof ip daddr . meta l4proto . th dport : ip daddr . tcp dport"),
-            ANYWHERE => ("map", "typeof meta l4proto . th dport : ip daddr . tcp dport"),
+            BY_ADDRESS => ("map", "typeof ip daddr . meta l4proto . th dport : ip daddr . th dport"),
+            ANYWHERE => ("map", "typeof meta l4proto . th dport : ip daddr . th dport"),
             _ => ("set", "type ipv4_addr . ipv4_addr"),
         };
         let elements = match elements.strip_suffix(", ") {

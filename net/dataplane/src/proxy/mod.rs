@@ -20,8 +20,9 @@ use ipnetwork::Ipv4Network;
 use podium_rules::services::{Change, RuleSet, diff};
 use std::{collections::BTreeSet, net::Ipv4Addr, sync::Mutex};
 
-/// Up to this many endpoints a Service's chain is there from the start; more come in powers of two.
-const READY_SLOTS: u32 = 8;
+/// Up to this many endpoints a Service's chain is there from the start; more come in powers of two,
+/// with a load of everything.
+const READY_SLOTS: u32 = 32;
 /// More changes than this are loaded as a whole by `nft`, which is faster then.
 const MAX_INCREMENT: usize = 20_000;
 /// `lo` has the first index of every namespace.
@@ -127,10 +128,7 @@ impl ServiceProxy {
         }
         loaded.rules.apply(changes);
         let mut reloaded = false;
-        if !std::mem::take(&mut loaded.current)
-            || changes.len() > MAX_INCREMENT
-            || !self.increment(loaded, changes).await?
-        {
+        if !std::mem::take(&mut loaded.current) || changes.len() > MAX_INCREMENT || !self.increment(loaded, changes) {
             self.reload(loaded).await?;
             reloaded = true;
         }
@@ -138,18 +136,13 @@ impl ServiceProxy {
         Ok(ApplyStats { changes: changes.len(), flows: self.forget_flows(changes, &loaded.rules), reloaded })
     }
 
-    /// Changes single elements; false when the kernel did not agree with what we think it has.
-    async fn increment(&self, loaded: &mut Loaded, changes: &[Change]) -> Result<bool> {
-        let mut missing = BTreeSet::new();
-        for change in changes {
-            let chooser = change.new.as_ref().and_then(|value| elements::chooser(&change.rule, value));
-            missing.extend(chooser.filter(|chooser| !loaded.choosers.contains(chooser)));
-        }
-        if !missing.is_empty() {
-            let missing: BTreeSet<_> = missing.into_iter().flat_map(with_room).collect();
-            let new: Vec<_> = missing.difference(&loaded.choosers).copied().collect();
-            nft::load(&script::chains(&self.id, new.iter())).await?;
-            loaded.choosers.extend(new);
+    /// Changes single elements; false when that is not possible: a chain is missing, or the kernel
+    /// does not have what we think it has.
+    fn increment(&self, loaded: &Loaded, changes: &[Change]) -> bool {
+        // nft 1.0.6 cannot add a chain that refers to the maps of an earlier run ("conflicting protocols").
+        let chooser = |change: &Change| change.new.as_ref().and_then(|value| elements::chooser(&change.rule, value));
+        if changes.iter().filter_map(chooser).any(|chooser| !loaded.choosers.contains(&chooser)) {
+            return false;
         }
         let mut transaction = Transaction::new(&self.table);
         for change in changes {
@@ -162,10 +155,10 @@ impl ServiceProxy {
             }
         }
         match transaction.commit(&mut lock(&self.socket)) {
-            Ok(()) => Ok(true),
+            Ok(()) => true,
             Err(failure) => {
                 tracing::warn!(%failure, "the kernel's service rules are not as expected; loading them anew");
-                Ok(false)
+                false
             }
         }
     }
@@ -204,8 +197,5 @@ impl ServiceProxy {
 
 /// A chooser and its siblings up to the next power of two, so that growing Services seldom need a new chain.
 fn with_room(chooser: Chooser) -> Vec<Chooser> {
-    match chooser.affinity {
-        None => (1..=chooser.slots.next_power_of_two()).map(|slots| Chooser { slots, ..chooser }).collect(),
-        Some(_) => vec![chooser],
-    }
+    (1..=chooser.slots.next_power_of_two()).map(|slots| Chooser { slots, ..chooser }).collect()
 }

@@ -52,18 +52,6 @@ pub(super) fn table(
     text
 }
 
-/// Chains to add to the table.
-pub(super) fn chains<'a>(id: &Id, choosers: impl Iterator<Item = &'a Chooser>) -> String {
-    let mut text = format!("table ip {} {{\n", id.service_table());
-    for chooser in choosers {
-        chain(&mut text, id, chooser);
-    }
-    text.push_str("}\n");
-    text
-}
-
-/// Endpoints' ports are typed `tcp dport` whatever the protocol: nft 1.0.6 cannot read `th dport` there back
-/// from the kernel, which it does when a chain is added.
 fn maps(text: &mut String, rules: &RuleSet, clients: &str) {
     let mut elements: BTreeMap<String, String> = BTreeMap::new();
     for (rule, value) in &rules.rules {
@@ -81,9 +69,9 @@ fn maps(text: &mut String, rules: &RuleSet, clients: &str) {
         let slot = "numgen random mod 2";
         map(format!("{prefix}_front"), "map", &format!("type {types} : verdict"));
         map(format!("{prefix}_refuse"), "map", &format!("type {types} : verdict"));
-        map(format!("{prefix}_slot"), "map", &format!("typeof {expression} . {slot} : ip daddr . tcp dport"));
+        map(format!("{prefix}_slot"), "map", &format!("typeof {expression} . {slot} : ip daddr . th dport"));
         map(format!("{prefix}_pick"), "map", &format!("typeof {expression} . {slot} : ct mark"));
-        map(format!("{prefix}_peer"), "map", &format!("typeof {expression} . ct mark : ip daddr . tcp dport"));
+        map(format!("{prefix}_peer"), "map", &format!("typeof {expression} . ct mark : ip daddr . th dport"));
     }
     let timeout = format!("typeof {CLIENT} : ct mark; flags dynamic,timeout; timeout 1d; size {MAX_CLIENTS}");
     map(CLIENTS.to_owned(), "map", &timeout);

@@ -87,12 +87,19 @@ fn single_changes_reach_the_kernel() {
         assert_eq!(answers(&lab, Some(&a.netns), "10.96.0.50:80").await, set(&["b 10.244.1.2"]));
         assert_eq!(step(&["10.244.1.2", "10.244.1.3"]).await, 4);
         assert_eq!(answers(&lab, None, "10.96.0.50:80").await, set(&["a 192.0.2.1", "b 192.0.2.1"]));
-        let many: Vec<String> = (2..40).map(|n| format!("10.244.1.{n}")).collect();
+        let many: Vec<String> = (2..32).map(|n| format!("10.244.1.{n}")).collect();
         step(&many.iter().map(String::as_str).collect::<Vec<_>>()).await;
         let listed =
-            sh(&format!("nft get element ip podium_{}_svc vip_slot '{{ 10.96.0.50 . tcp . 80 . 37 }}'", lab.id));
-        assert!(listed.contains("10.244.1.39 . 8080"), "{listed}");
+            sh(&format!("nft get element ip podium_{}_svc vip_slot '{{ 10.96.0.50 . tcp . 80 . 29 }}'", lab.id));
+        assert!(listed.contains("10.244.1.31 . 8080"), "{listed}");
         step(&["10.244.1.2"]).await;
+        assert_eq!(answers(&lab, None, "10.96.0.50:80").await, set(&["a 192.0.2.1"]));
+        let most: Vec<String> = (2..90).map(|n| format!("10.244.1.{n}")).collect();
+        let most: Vec<&str> = most.iter().map(String::as_str).collect();
+        let changes = services.update(&key, Some(&web), &[slice("web", "TCP", 8080, &most)]);
+        assert!(proxy.update(&changes).await.unwrap().reloaded, "more endpoints than ever");
+        let changes = services.update(&key, Some(&web), &[slice("web", "TCP", 8080, &["10.244.1.2"])]);
+        assert!(!proxy.update(&changes).await.unwrap().reloaded);
         assert_eq!(answers(&lab, None, "10.96.0.50:80").await, set(&["a 192.0.2.1"]));
 
         sh(&format!("nft flush table ip podium_{0}_svc; nft delete table ip podium_{0}_svc", lab.id));

@@ -85,7 +85,7 @@ fn ours(zone: &Zone, name: &str) -> bool {
     let within = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     within(&zone.config().domain)
         || ours_in_reverse(zone, name)
-        || (name.ends_with(".arpa") && zone.find(name).is_some())
+        || (name.ends_with(".arpa") && zone.find(name).is_some_and(|records| !records.is_empty()))
 }
 
 fn ours_in_reverse(zone: &Zone, name: &str) -> bool {
