@@ -1,1 +1,19 @@
-//! The node agent: PodActors, node status, the kubelet HTTP API.
+//! The node agent: PodActors, node status, the kubelet's HTTP API.
+//!
+//! It speaks the ordinary API alone, so that a real kubelet could stand in its place. Whatever it does to a pod was
+//! decided in `podium-lifecycle`; here it is performed. Containers outlive it: a new life re-attaches to them.
+
+mod api;
+mod config;
+mod error;
+mod events;
+mod net;
+mod node;
+mod pod;
+mod pods;
+mod run;
+mod shared;
+
+pub use config::{AgentConfig, cluster_id};
+pub use error::{Error, Result};
+pub use run::run;

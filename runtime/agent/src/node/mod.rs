@@ -1,0 +1,10 @@
+//! The Node object: what the machine has, that it is alive, that it is well.
+
+mod lease;
+mod machine;
+mod object;
+mod status;
+
+pub(crate) use lease::lease_child;
+pub(crate) use machine::Machine;
+pub(crate) use status::status_child;

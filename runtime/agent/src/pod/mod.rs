@@ -1,0 +1,22 @@
+//! One pod: its actor performs what the state machine decides, and tells the machine what came of it.
+
+mod actor;
+mod files;
+mod hooks;
+mod http;
+mod image;
+mod mounts;
+mod objects;
+mod place;
+mod prepare;
+mod probe;
+mod publish;
+mod restore;
+mod security;
+mod start;
+mod teardown;
+mod volumes;
+
+pub(crate) use actor::{PodActor, PodMsg, child};
+pub(crate) use place::{Place, container_id};
+pub(crate) use teardown::sweep;

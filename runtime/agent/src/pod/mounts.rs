@@ -1,0 +1,71 @@
+//! Mounts of a container: its volumes, and the files that every container gets.
+
+use super::{Place, prepare::write_file, volumes};
+use crate::{Error, Result};
+use k8s_openapi::api::core::v1::{Container, VolumeMount};
+use podium_lifecycle::env::expand;
+use podium_oci::{Mount, Propagation};
+use podium_volumes::Volumes;
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+/// When a container names no terminationMessagePath.
+const TERMINATION_LOG: &str = "/dev/termination-log";
+
+/// All mounts; blocking. `env` is for `subPathExpr`.
+pub(super) fn mounts(place: &Place, container: &Container, id: &str, env: &[(String, String)]) -> Result<Vec<Mount>> {
+    let paths = volumes::paths(place);
+    let mut out = Vec::new();
+    for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
+        let Some(root) = paths.get(&mount.name) else {
+            return Err(Error::Other(format!("volume {:?} not found", mount.name)));
+        };
+        let source = source(place, mount, root, env, &format!("{id}-{index}"))?;
+        let propagation = match mount.mount_propagation.as_deref() {
+            Some("HostToContainer") => Propagation::HostToContainer,
+            Some("Bidirectional") => Propagation::Bidirectional,
+            _ => Propagation::Private,
+        };
+        out.push(Mount {
+            source,
+            destination: PathBuf::from(&mount.mount_path),
+            readonly: mount.read_only == Some(true),
+            propagation,
+            ..Mount::default()
+        });
+    }
+    for (name, destination) in
+        [("hosts", "/etc/hosts"), ("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname")]
+    {
+        // What the user mounts there is not managed.
+        if out.iter().all(|m| m.destination != Path::new(destination)) {
+            out.push(bind(place.etc(name), destination));
+        }
+    }
+    let log = place.termination_log(id);
+    write_file(&log, "")?;
+    // Containers of any user may write their last words.
+    std::fs::set_permissions(&log, std::fs::Permissions::from_mode(0o666))
+        .map_err(crate::error::io("chmod the termination log"))?;
+    let destination = container.termination_message_path.as_deref().filter(|p| !p.is_empty());
+    out.push(bind(log, destination.unwrap_or(TERMINATION_LOG)));
+    Ok(out)
+}
+
+fn bind(source: PathBuf, destination: &str) -> Mount {
+    Mount { source, destination: PathBuf::from(destination), ..Mount::default() }
+}
+
+fn source(place: &Place, mount: &VolumeMount, root: &Path, env: &[(String, String)], key: &str) -> Result<PathBuf> {
+    let sub = match (&mount.sub_path_expr, &mount.sub_path) {
+        (Some(text), _) if !text.is_empty() => {
+            let find = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+            expand(text, find)
+        }
+        (_, Some(sub)) if !sub.is_empty() => sub.clone(),
+        _ => return Ok(root.to_owned()),
+    };
+    Ok(Volumes::new(&place.dir()).subpath(root, &sub, key)?)
+}

@@ -1,0 +1,108 @@
+//! Network, volumes, cgroup and shim: what a pod needs before its first container. What can be done at once is.
+
+use super::{Place, files, volumes};
+use crate::{
+    Error, Result,
+    error::{blocking, io},
+};
+use k8s_openapi::api::core::v1::ContainerPort;
+use podium_dataplane::HostPort;
+use podium_lifecycle::resources;
+use podium_oci::{PodConfig, Resources, Shim};
+use std::{net::IpAddr, path::PathBuf};
+
+pub(super) struct Prepared {
+    pub ips: Vec<IpAddr>,
+    pub netns: Option<PathBuf>,
+    pub shim: Shim,
+}
+
+pub(super) async fn run(place: &Place) -> Result<Prepared> {
+    let (sandbox, ()) = tokio::try_join!(sandbox(place), early_volumes(place))?;
+    if volumes::needs_address(place) {
+        volumes::setup(place, &sandbox.ips).await?;
+    }
+    Ok(sandbox)
+}
+
+/// Volumes do not wait for the network, unless a file shows the pod's address.
+async fn early_volumes(place: &Place) -> Result<()> {
+    if volumes::needs_address(place) { Ok(()) } else { volumes::setup(place, &[]).await }
+}
+
+async fn sandbox(place: &Place) -> Result<Prepared> {
+    let config = &place.shared.config;
+    let (ips, netns) = if place.host_network() {
+        (vec![config.node_ip], None)
+    } else {
+        let network = place.shared.network().await?;
+        let name = format!("{}/{}", place.namespace(), place.name());
+        let attachment = network.attach(&place.uid, &name, &host_ports(place)).await?;
+        (vec![attachment.ip], Some(attachment.netns))
+    };
+    let pod = pod_config(place, netns.clone());
+    let (here, addresses, cgroup) = (place.clone(), ips.clone(), pod.cgroup_parent.clone());
+    blocking(move || {
+        files::write(&here, &addresses)?;
+        Ok(here.shared.cgroups.create(&cgroup, &pod_limits(&here))?)
+    })
+    .await?;
+    let shim = Shim::start(&config.exe, &pod).await?;
+    Ok(Prepared { ips, netns, shim })
+}
+
+fn pod_config(place: &Place, netns: Option<PathBuf>) -> PodConfig {
+    let spec = place.spec();
+    let flag = |value: Option<bool>| value == Some(true);
+    let sysctls = spec.and_then(|s| s.security_context.as_ref()).and_then(|c| c.sysctls.as_ref());
+    PodConfig {
+        uid: place.uid.clone(),
+        namespace: place.namespace().to_owned(),
+        name: place.name().to_owned(),
+        dir: place.shim_dir(),
+        socket: place.shared.config.shim_socket(&place.uid),
+        netns,
+        hostname: files::hostname(place),
+        share_pid: flag(spec.and_then(|s| s.share_process_namespace)),
+        host_pid: flag(spec.and_then(|s| s.host_pid)),
+        host_ipc: flag(spec.and_then(|s| s.host_ipc)),
+        sysctls: sysctls.into_iter().flatten().map(|s| (s.name.clone(), s.value.clone())).collect(),
+        cgroup_parent: place.cgroup(),
+    }
+}
+
+fn pod_limits(place: &Place) -> Resources {
+    let limits = resources::pod(&place.pod);
+    Resources {
+        cpu_shares: Some(limits.shares),
+        cpu_quota_micros: limits.quota_micros,
+        cpu_period_micros: limits.quota_micros.map(|_| resources::PERIOD_MICROS),
+        memory_limit_bytes: limits.memory_bytes,
+        pids_limit: None,
+    }
+}
+
+fn host_ports(place: &Place) -> Vec<HostPort> {
+    let containers = place.spec().into_iter().flat_map(|s| s.init_containers.iter().flatten().chain(&s.containers));
+    containers.flat_map(|c| c.ports.iter().flatten()).filter_map(host_port).collect()
+}
+
+fn host_port(port: &ContainerPort) -> Option<HostPort> {
+    let host_port = u16::try_from(port.host_port?).ok().filter(|p| *p > 0)?;
+    let address = port.host_ip.as_deref().and_then(|ip| ip.parse::<std::net::Ipv4Addr>().ok());
+    Some(HostPort {
+        host_ip: address.filter(|ip| !ip.is_unspecified()),
+        protocol: port.protocol.as_deref().unwrap_or("TCP").parse().ok()?,
+        host_port,
+        container_port: u16::try_from(port.container_port).ok()?,
+    })
+}
+
+/// For files that must exist as mount targets.
+pub(super) fn write_file(path: &std::path::Path, text: impl AsRef<[u8]>) -> Result<()> {
+    let failed = |source| -> Error { io(format!("write {}", path.display()))(source) };
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(failed)?;
+    }
+    std::fs::write(path, text).map_err(failed)
+}

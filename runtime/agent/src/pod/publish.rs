@@ -1,0 +1,94 @@
+//! Writes the pod's status: the latest wins, one write at a time; then, where wanted, confirms the deletion.
+
+use super::{Place, PodActor};
+use crate::{
+    Result,
+    error::{io, is_not_found},
+};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
+};
+use podium_supervision::Ctx;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Pause after the API failed.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What waits to be written.
+#[derive(Default)]
+pub(super) struct Publisher {
+    pub pending: Option<Value>,
+    pub confirm: bool,
+    busy: bool,
+}
+
+impl PodActor {
+    pub(super) fn flush(&mut self, ctx: &mut Ctx<'_, Self>) {
+        let publisher = &mut self.publisher;
+        if publisher.busy || publisher.pending.is_none() && !publisher.confirm {
+            return;
+        }
+        publisher.busy = true;
+        let place = self.place();
+        let status = self.publisher.pending.take();
+        let kept = status.clone();
+        let work = async move {
+            match status {
+                Some(status) => write(&place, &status).await,
+                None => confirm(&place).await,
+            }
+        };
+        ctx.spawn(work, move |me: &mut Self, outcome, ctx| match outcome {
+            Ok(()) => {
+                me.publisher.busy = false;
+                if kept.is_none() {
+                    me.publisher.confirm = false;
+                }
+                me.flush(ctx);
+            }
+            Err(error) => {
+                tracing::warn!(%error, pod = me.slot.uid, "writing a pod's status");
+                if let Some(status) = kept {
+                    me.publisher.pending.get_or_insert(status);
+                }
+                ctx.later(RETRY, |me, ctx| {
+                    me.publisher.busy = false;
+                    me.flush(ctx);
+                });
+            }
+        });
+    }
+}
+
+/// To disk, so that the next life knows it, then to the API.
+async fn write(place: &Place, status: &Value) -> Result<()> {
+    let (file, text) = (place.status_file(), status.to_string());
+    let temporary = file.with_extension("tmp");
+    tokio::fs::create_dir_all(place.dir()).await.map_err(io("create the pod's directory"))?;
+    tokio::fs::write(&temporary, text).await.map_err(io("write the pod's status"))?;
+    tokio::fs::rename(&temporary, &file).await.map_err(io("rename the pod's status"))?;
+    let api: Api<Pod> = Api::namespaced(place.shared.client.clone(), place.namespace());
+    let patch = Patch::Strategic(json!({ "metadata": { "uid": place.uid }, "status": status }));
+    match api.patch_status(place.name(), &PatchParams::default(), &patch).await {
+        // Gone, or another pod of that name: nobody is interested any more.
+        Err(error) if is_not_found(&error) || is_conflict(&error) => Ok(()),
+        other => other.map(drop).map_err(Into::into),
+    }
+}
+
+async fn confirm(place: &Place) -> Result<()> {
+    let api: Api<Pod> = Api::namespaced(place.shared.client.clone(), place.namespace());
+    let same = Preconditions { uid: Some(place.uid.clone()), resource_version: None };
+    let params = DeleteParams { grace_period_seconds: Some(0), preconditions: Some(same), ..DeleteParams::default() };
+    match api.delete(place.name(), &params).await {
+        Err(error) if is_not_found(&error) || is_conflict(&error) => Ok(()),
+        other => other.map(drop).map_err(Into::into),
+    }
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}

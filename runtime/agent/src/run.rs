@@ -1,0 +1,32 @@
+//! The agent's whole tree on one page.
+
+use crate::{AgentConfig, Error, Result, api, error::io, events, net, node, pods, shared::Shared};
+use podium_supervision::{Exit, Intensity, Placement, Root, Strategy, SupervisorHandle, Tree};
+use std::{future::Future, net::TcpListener};
+
+/// Runs the agent inside an actix system until `shutdown` resolves. Containers run on.
+pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Result<()> {
+    // Whoever installed one before us wins; both are ring.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind(("0.0.0.0", config.kubelet_port))
+        .map_err(io(format!("listen on the kubelet port {}", config.kubelet_port)))?;
+    let port = listener.local_addr().map_err(io("kubelet port"))?.port();
+    let tree = Tree::default();
+    let shared = Shared::open(config, port, &tree).await?;
+    let pod_actors = SupervisorHandle::new(Vec::new());
+    let children = vec![
+        events::child(&shared),
+        node::lease_child(&shared).placement(Placement::Own),
+        node::status_child(&shared),
+        net::network_child(&shared),
+        net::services_child(&shared),
+        pod_actors.spec("pods", &tree, Strategy::OneForOne, Intensity::patient()),
+        pods::child(&shared, &pod_actors),
+        api::child(&shared, listener),
+    ];
+    let root = Root::new("agent", &tree, Strategy::OneForOne, Intensity::default(), children);
+    match root.run(shutdown).await {
+        Exit::Normal | Exit::Killed => Ok(()),
+        other => Err(Error::Other(other.to_string())),
+    }
+}

@@ -1,0 +1,96 @@
+//! What all actors of the agent use: clients, stores and the latest views of the cluster.
+
+use crate::{AgentConfig, Error, Result, cluster_id, error::io, events::RecorderHandle, node::Machine, pods::PodTable};
+use arc_swap::ArcSwap;
+use k8s_openapi::api::core::v1::Service;
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use podium_dataplane::Network;
+use podium_oci::{Images, RegistryConfig, cgroups::Cgroups};
+use podium_supervision::Tree;
+use podium_types::Key;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+use tokio::sync::watch;
+
+/// Services by name; a snapshot.
+pub(crate) type Services = BTreeMap<Key, Arc<Service>>;
+
+/// One per agent.
+pub(crate) struct Shared {
+    pub config: AgentConfig,
+    pub id: String,
+    pub client: Client,
+    pub images: Images,
+    pub cgroups: Cgroups,
+    pub machine: Machine,
+    pub recorder: RecorderHandle,
+    pub pods: PodTable,
+    pub tree: Tree,
+    pub services: ArcSwap<Services>,
+    /// Whether `services` has been read at least once.
+    pub services_read: watch::Sender<bool>,
+    /// The pod network, once the node has its podCIDR.
+    pub network: watch::Sender<Option<Arc<Network>>>,
+    /// Port that the kubelet API listens on.
+    pub kubelet_port: u16,
+}
+
+impl Shared {
+    pub async fn open(config: AgentConfig, kubelet_port: u16, tree: &Tree) -> Result<Arc<Self>> {
+        for dir in [config.pods_dir(), config.run_dir.join("pods"), config.run_dir.join("netns")] {
+            std::fs::create_dir_all(&dir).map_err(io(format!("create {}", dir.display())))?;
+        }
+        let id = cluster_id(&config.data_dir);
+        let client = client(&config.kubeconfig).await?;
+        let images = Images::open(&config.data_dir.join("images"), registries(&config.registries)?)?;
+        let cgroups = Cgroups::detect()?;
+        let machine = Machine::probe(&config.data_dir, config.max_pods)?;
+        Ok(Arc::new(Self {
+            id,
+            client,
+            images,
+            cgroups,
+            machine,
+            recorder: RecorderHandle::default(),
+            pods: PodTable::default(),
+            tree: tree.clone(),
+            services: ArcSwap::default(),
+            services_read: watch::Sender::new(false),
+            network: watch::Sender::new(None),
+            kubelet_port,
+            config,
+        }))
+    }
+
+    /// The pod network; waits for it.
+    pub async fn network(&self) -> Result<Arc<Network>> {
+        let mut receiver = self.network.subscribe();
+        let network = receiver.wait_for(Option::is_some).await.map_err(|e| Error::Other(e.to_string()))?;
+        network.clone().ok_or_else(|| Error::Other("the pod network is gone".to_owned()))
+    }
+
+    /// The Services; waits until they have been read.
+    pub async fn services(&self) -> Arc<Services> {
+        // The sender lives as long as we do.
+        let _ = self.services_read.subscribe().wait_for(|read| *read).await;
+        self.services.load_full()
+    }
+}
+
+/// A client by a kubeconfig, bound to the runtime that calls this.
+pub(crate) async fn client(kubeconfig: &Path) -> Result<Client> {
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
+    Ok(Client::try_from(config)?)
+}
+
+fn registries(path: &Path) -> Result<RegistryConfig> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(RegistryConfig::default()),
+        Err(error) => return Err(io(format!("read {}", path.display()))(error)),
+    };
+    serde_yaml::from_str(&text).map_err(|error| Error::Other(format!("{}: {error}", path.display())))
+}
