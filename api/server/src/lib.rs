@@ -2,6 +2,7 @@
 //!
 //! [`verbs::Api`] is the API without HTTP; `podium-system` runs controllers over it.
 
+pub mod agents;
 pub mod auth;
 pub mod backend;
 pub mod pki;
@@ -11,6 +12,8 @@ pub mod verbs;
 mod admission;
 mod filter;
 mod http;
+#[cfg(test)]
+mod memory;
 mod time;
 
 pub use http::{Server, ServerConfig, ServerError};

@@ -1,6 +1,7 @@
 //! What every request handler shares.
 
-use super::{limits::Limits, metrics::Metrics, streams::Agents};
+use super::{limits::Limits, metrics::Metrics};
+use crate::agents::Agents;
 use crate::{auth::authenticate::TokenReader, verbs::Api};
 use podium_types::ApiError;
 use std::sync::atomic::{AtomicBool, Ordering};

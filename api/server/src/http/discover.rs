@@ -10,7 +10,7 @@ use podium_types::ApiError;
 use serde_json::{Value, json};
 
 /// The Kubernetes version whose API is served.
-const VERSION: (&str, &str, &str) = ("1", "36", "v1.36.0");
+pub(crate) const VERSION: (&str, &str, &str) = ("1", "36", "v1.36.0");
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// What everybody may see; `None` for other paths.

@@ -23,3 +23,4 @@ pub use server::{Server, ServerConfig, ServerError};
 
 #[cfg(test)]
 mod tests;
+pub(crate) use tls::client as client_tls;

@@ -1,9 +1,81 @@
-//! OpenAPI documents.
+//! OpenAPI documents, made once; v3 per group and version with its hash in the URL, v2 as a whole.
 
-use actix_web::{HttpRequest, HttpResponse};
+use super::{answer, discover::VERSION, entry::text};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+};
+use bytes::Bytes;
+use podium_machinery::{discovery, openapi};
 use podium_types::ApiError;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, sync::OnceLock};
 
-/// `/openapi/…`
-pub(crate) fn serve(_request: &HttpRequest, _rest: &[&str]) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::no_such_path())
+/// A document and what it is known by.
+struct Document {
+    body: Bytes,
+    hash: String,
+}
+
+impl Document {
+    fn new(value: &Value) -> Self {
+        let body = Bytes::from(value.to_string());
+        let hash = hex::encode_upper(Sha256::digest(&body));
+        Self { body, hash }
+    }
+}
+
+/// By path: `api/v1`, `apis/apps/v1`.
+static V3: OnceLock<BTreeMap<String, Document>> = OnceLock::new();
+static V2: OnceLock<Document> = OnceLock::new();
+
+fn v3() -> &'static BTreeMap<String, Document> {
+    V3.get_or_init(|| {
+        let made = discovery::group_versions(&[]).into_iter().filter_map(|(group, version)| {
+            let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+            Some((path, Document::new(&openapi::v3(group, version)?)))
+        });
+        made.collect()
+    })
+}
+
+/// `/openapi/v2`, `/openapi/v3` and what is below.
+pub(crate) fn serve(request: &HttpRequest, rest: &[&str]) -> Result<HttpResponse, ApiError> {
+    match rest {
+        ["v2"] => {
+            // Old clients ask for protobuf alone and say so themselves when they are refused.
+            super::negotiate::form(text(request, header::ACCEPT), false)?;
+            Ok(document(request, V2.get_or_init(|| Document::new(&openapi::v2(VERSION.2)))))
+        }
+        ["v3"] => {
+            let paths: Map<String, Value> = v3()
+                .iter()
+                .map(|(path, d)| {
+                    let url = format!("/openapi/v3/{path}?hash={}", d.hash);
+                    (path.clone(), json!({"serverRelativeURL": url}))
+                })
+                .collect();
+            Ok(answer::value(request, &json!({"paths": paths})))
+        }
+        ["v3", path @ ..] => {
+            let found = v3().get(&path.join("/")).ok_or_else(ApiError::no_such_path)?;
+            Ok(document(request, found))
+        }
+        _ => Err(ApiError::no_such_path()),
+    }
+}
+
+/// The document, or 304 where the client has it (RFC 9110 §13.1.2).
+fn document(request: &HttpRequest, document: &Document) -> HttpResponse {
+    let tag = format!("\"{}\"", document.hash);
+    let known = text(request, header::IF_NONE_MATCH).split(',').any(|t| t.trim().trim_start_matches("W/") == tag);
+    if known {
+        return HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish();
+    }
+    let mut response = answer::json(request, StatusCode::OK, document.body.clone(), &[]);
+    if let Ok(tag) = header::HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }

@@ -1,6 +1,7 @@
 //! Starting and stopping the server.
 
-use super::{app::App, entry, streams::Agents, tls};
+use super::{app::App, entry, tls};
+use crate::agents::Agents;
 use crate::verbs::Api;
 use actix_web::{App as Actix, HttpServer, dev::Extensions, dev::ServerHandle, web};
 use std::{

@@ -7,6 +7,7 @@ use super::{
     app::App,
     entry::{Request, text},
 };
+use crate::agents::{Node, refusal};
 use actix_web::{
     HttpResponse,
     http::{Method, StatusCode, header},
@@ -15,69 +16,18 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, Empty};
-use hyper::{body::Incoming, client::conn::http1, upgrade::Upgraded};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use podium_types::{ApiError, Key};
+use podium_types::ApiError;
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
-/// How long an agent may take to be reached and to begin its answer.
-const CONNECT: Duration = Duration::from_secs(10);
 /// Bytes read from an agent at once.
 const CHUNK: usize = 32 * 1024;
-/// Longest error text that is read from an agent.
-const MAX_ERROR: usize = 8 * 1024;
-/// Port of an agent that does not tell its own.
-const KUBELET_PORT: u16 = 10250;
 /// Headers of an upgrade, beside `Connection` and `Upgrade`.
 const UPGRADE_HEADERS: &[&str] =
     &["sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol", "sec-websocket-extensions"];
 const ANSWER_HEADERS: &[&str] = &["sec-websocket-accept", "sec-websocket-protocol"];
-
-/// Reaches agents with the API server's client certificate.
-pub(crate) struct Agents {
-    tls: Arc<rustls::ClientConfig>,
-}
-
-/// Where an agent listens.
-struct Node {
-    name: String,
-    address: String,
-    port: u16,
-}
-
-type Agent = http1::SendRequest<Empty<Bytes>>;
-
-fn unreachable(node: &Node, why: impl std::fmt::Display) -> ApiError {
-    ApiError::internal(format!("error dialing node {}: {}:{}: {why}", node.name, node.address, node.port))
-}
-
-impl Agents {
-    pub(crate) fn new(tls: Arc<rustls::ClientConfig>) -> Self {
-        Self { tls }
-    }
-
-    async fn connect(&self, node: &Node) -> Result<Agent, ApiError> {
-        let dial = async {
-            let tcp = TcpStream::connect((node.address.as_str(), node.port)).await.map_err(|e| unreachable(node, e))?;
-            let _ = tcp.set_nodelay(true);
-            // The certificate must be that node's, whatever answers at its address.
-            let name = rustls_pki_types::ServerName::try_from(node.name.clone()).map_err(|e| unreachable(node, e))?;
-            let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls));
-            let stream = connector.connect(name, tcp).await.map_err(|e| unreachable(node, e))?;
-            let (sender, connection) =
-                http1::handshake(TokioIo::new(stream)).await.map_err(|e| unreachable(node, e))?;
-            // It ends with the stream that it carries.
-            drop(tokio::spawn(connection.with_upgrades()));
-            Ok(sender)
-        };
-        tokio::time::timeout(CONNECT, dial).await.unwrap_or_else(|_| Err(unreachable(node, "timed out")))
-    }
-}
 
 /// Relays a log, exec, attach or port-forward request.
 pub(crate) async fn serve(request: Request, payload: Payload, app: &Data<App>) -> Result<HttpResponse, ApiError> {
@@ -104,18 +54,7 @@ fn node(app: &App, pod: &Value, name: &str) -> Result<Node, ApiError> {
     if host.is_empty() {
         return Err(ApiError::bad_request(format!("pod {name} does not have a host assigned")));
     }
-    let nodes = podium_kinds::by_resource("nodes").ok_or_else(ApiError::no_such_path)?;
-    let node = app.api.peek(nodes, &Key::new("", host)).ok_or_else(|| ApiError::not_found("nodes", "", host))?.value();
-    let addresses = node["status"]["addresses"].as_array().map_or(&[][..], Vec::as_slice);
-    let address = addresses.iter().find(|a| a["type"] == "InternalIP").and_then(|a| a["address"].as_str());
-    let address =
-        address.ok_or_else(|| ApiError::internal(format!("no preferred addresses found for node {host:?}")))?;
-    let port = node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_u64();
-    Ok(Node {
-        name: host.to_owned(),
-        address: address.to_owned(),
-        port: port.and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0).unwrap_or(KUBELET_PORT),
-    })
+    Node::locate(&**app.api.backend(), host)
 }
 
 /// The agent's path for the request, with the client's query.
@@ -163,35 +102,9 @@ fn container(pod: &Value, name: &str, asked: &str) -> Result<String, ApiError> {
     }
 }
 
-async fn ask(
-    agents: &Agents,
-    node: &Node,
-    request: hyper::Request<Empty<Bytes>>,
-) -> Result<hyper::Response<Incoming>, ApiError> {
-    let mut agent = agents.connect(node).await?;
-    let answer = tokio::time::timeout(CONNECT, agent.send_request(request)).await;
-    answer.map_err(|_| unreachable(node, "timed out"))?.map_err(|e| unreachable(node, e))
-}
-
-fn asked(method: &str, node: &Node, path: &str) -> hyper::http::request::Builder {
-    hyper::Request::builder().method(method).uri(path).header("host", format!("{}:{}", node.name, node.port))
-}
-
-/// The agent's refusal in its own words.
-async fn refusal(response: hyper::Response<Incoming>) -> ApiError {
-    let code = response.status().as_u16();
-    let body = http_body_util::Limited::new(response.into_body(), MAX_ERROR).collect().await;
-    let text = body.map(|b| String::from_utf8_lossy(&b.to_bytes()).trim().to_owned()).unwrap_or_default();
-    match code {
-        400 => ApiError::bad_request(text),
-        404 => ApiError::new(404, "NotFound", text),
-        _ => ApiError::new(500, "InternalError", text),
-    }
-}
-
 async fn log(request: &Request, app: &Data<App>, node: &Node, path: &str) -> Result<HttpResponse, ApiError> {
-    let ask_for = asked("GET", node, path).body(Empty::new()).map_err(|e| unreachable(node, e))?;
-    let response = ask(&app.agents, node, ask_for).await?;
+    let ask_for = node.request("GET", path).body(Empty::new()).map_err(|e| node.unreachable(e))?;
+    let response = app.agents.ask(node, ask_for).await?;
     if !response.status().is_success() {
         return Err(refusal(response).await);
     }
@@ -232,14 +145,14 @@ async fn relay(
     node: &Node,
     path: &str,
 ) -> Result<HttpResponse, ApiError> {
-    let mut builder = asked("GET", node, path).header("connection", "Upgrade").header("upgrade", "websocket");
+    let mut builder = node.request("GET", path).header("connection", "Upgrade").header("upgrade", "websocket");
     for name in UPGRADE_HEADERS {
         for value in request.http.headers().get_all(*name) {
             builder = builder.header(*name, value.as_bytes());
         }
     }
-    let ask_for = builder.body(Empty::new()).map_err(|e| unreachable(node, e))?;
-    let mut response = ask(&app.agents, node, ask_for).await?;
+    let ask_for = builder.body(Empty::new()).map_err(|e| node.unreachable(e))?;
+    let mut response = app.agents.ask(node, ask_for).await?;
     if response.status().as_u16() != 101 {
         return Err(refusal(response).await);
     }
@@ -250,7 +163,7 @@ async fn relay(
             answer.insert_header((*name, value.as_bytes()));
         }
     }
-    let upgraded = hyper::upgrade::on(&mut response).await.map_err(|e| unreachable(node, e))?;
+    let upgraded = hyper::upgrade::on(&mut response).await.map_err(|e| node.unreachable(e))?;
     let (from_agent, to_agent) = tokio::io::split(TokioIo::new(upgraded));
     // Ends with the client's half of the connection, which ends with the answer's stream.
     drop(actix_rt::spawn(upstream(payload, to_agent)));

@@ -21,7 +21,8 @@ fn key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_file(path).map_err(|e| broken(path, e))
 }
 
-fn roots(pki: &Path) -> io::Result<RootCertStore> {
+/// The cluster's own authority.
+pub(super) fn roots(pki: &Path) -> io::Result<RootCertStore> {
     let path = pki.join("ca.crt");
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&path)? {
@@ -49,7 +50,7 @@ pub(super) fn server(pki: &Path) -> io::Result<ServerConfig> {
 }
 
 /// The client's side towards nodes.
-pub(super) fn client(pki: &Path) -> io::Result<ClientConfig> {
+pub(crate) fn client(pki: &Path) -> io::Result<ClientConfig> {
     ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?

@@ -89,3 +89,6 @@ impl Api {
         self.backend().snapshot(kind).get(key).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests;
