@@ -73,3 +73,31 @@ pub fn oom_score_adj(pod: &Pod, container: &Container, node_memory_bytes: i64) -
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn classes_and_scores() {
+        let limits = json!({ "limits": { "cpu": "1", "memory": "1Gi" }, "requests": { "cpu": "1", "memory": "1Gi" } });
+        for (resources, class_expected, score) in [
+            (json!({}), QosClass::BestEffort, 1000),
+            (json!({ "requests": { "cpu": "0" } }), QosClass::BestEffort, 1000),
+            (limits, QosClass::Guaranteed, -997),
+            (json!({ "limits": { "cpu": "1", "memory": "1Gi" } }), QosClass::Guaranteed, -997),
+            (json!({ "requests": { "memory": "1Gi" } }), QosClass::Burstable, 750),
+            (json!({ "requests": { "memory": "4Gi" } }), QosClass::Burstable, 3),
+            (json!({ "requests": { "cpu": "1" } }), QosClass::Burstable, 999),
+        ] {
+            let pod: Pod = serde_json::from_value(
+                json!({ "spec": { "containers": [{ "name": "a", "resources": resources.clone() }] } }),
+            )
+            .expect("a pod");
+            let container = &pod.spec.as_ref().expect("a spec").containers[0];
+            assert_eq!(class(&pod), class_expected, "{resources}");
+            assert_eq!(oom_score_adj(&pod, container, 4 << 30), score, "{resources}");
+        }
+    }
+}

@@ -10,6 +10,8 @@ mod error;
 mod host_path;
 mod owner;
 mod subpath;
+#[cfg(test)]
+mod tests;
 mod volumes;
 
 pub use atomic::File;

@@ -127,3 +127,72 @@ impl Env {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn references_expansion_and_order() {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": { "name": "web", "namespace": "ns", "labels": { "app": "x" } },
+            "spec": { "nodeName": "n1", "containers": [{
+                "name": "a",
+                "resources": { "limits": { "memory": "64Mi" }, "requests": { "cpu": "250m" } },
+                "envFrom": [{ "prefix": "P_", "configMapRef": { "name": "map" } }, { "secretRef": { "name": "gone", "optional": true } }],
+                "env": [
+                    { "name": "HOST", "value": "$(REDIS_SERVICE_HOST):$(P_PORT)" },
+                    { "name": "NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } },
+                    { "name": "LABEL", "valueFrom": { "fieldRef": { "fieldPath": "metadata.labels['app']" } } },
+                    { "name": "IP", "valueFrom": { "fieldRef": { "fieldPath": "status.podIP" } } },
+                    { "name": "MEM", "valueFrom": { "resourceFieldRef": { "resource": "limits.memory", "divisor": "1Mi" } } },
+                    { "name": "CPU", "valueFrom": { "resourceFieldRef": { "resource": "requests.cpu" } } },
+                    { "name": "MILLI", "valueFrom": { "resourceFieldRef": { "resource": "requests.cpu", "divisor": "1m" } } },
+                    { "name": "ALL", "valueFrom": { "resourceFieldRef": { "resource": "limits.cpu" } } },
+                    { "name": "MAYBE", "valueFrom": { "secretKeyRef": { "name": "gone", "key": "k", "optional": true } } },
+                    { "name": "BOTH", "value": "$(NAME)-$(LABEL) $$(NAME) $(LATER)" },
+                    { "name": "LATER", "value": "late" },
+                ],
+            }] },
+        }))
+        .expect("a pod");
+        let container = &pod.spec.as_ref().expect("a spec").containers[0];
+        let map = serde_json::from_value(json!({ "data": { "PORT": "6379" } })).expect("a ConfigMap");
+        let service = serde_json::from_value(json!({ "metadata": { "name": "redis" },
+            "spec": { "clusterIP": "10.96.0.7", "ports": [{ "name": "main", "port": 6379 }] } }))
+        .expect("a Service");
+        let sources = Sources {
+            config_maps: [("map".to_owned(), map)].into(),
+            secrets: BTreeMap::new(),
+            services: crate::env::service_env([&service]),
+            facts: Facts {
+                pod_ips: vec!["10.244.0.2".parse().expect("ip")],
+                host_ips: Vec::new(),
+                allocatable: serde_json::from_value(json!({ "cpu": "2" })).expect("amounts"),
+            },
+        };
+        let env: BTreeMap<String, String> =
+            build(&pod, container, &sources).expect("an environment").into_iter().collect();
+        for (name, value) in [
+            ("HOST", "10.96.0.7:6379"),
+            ("NAME", "web"),
+            ("LABEL", "x"),
+            ("IP", "10.244.0.2"),
+            ("MEM", "64"),
+            ("CPU", "1"),
+            ("MILLI", "250"),
+            ("ALL", "2"),
+            ("BOTH", "web-x $(NAME) $(LATER)"),
+            ("P_PORT", "6379"),
+            ("REDIS_SERVICE_PORT_MAIN", "6379"),
+            ("REDIS_PORT_6379_TCP_ADDR", "10.96.0.7"),
+            ("REDIS_PORT", "tcp://10.96.0.7:6379"),
+        ] {
+            assert_eq!(env.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        assert!(!env.contains_key("MAYBE"));
+        let none = Sources::default();
+        assert_eq!(build(&pod, container, &none), Err(EnvError("configmap \"map\" not found".to_owned())));
+    }
+}

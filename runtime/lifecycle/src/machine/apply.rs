@@ -76,7 +76,7 @@ impl PodMachine {
         }
     }
 
-    fn find(&mut self, name: &str) -> Option<&mut Cont> {
+    pub(super) fn find(&mut self, name: &str) -> Option<&mut Cont> {
         self.containers.iter_mut().find(|c| c.name == name)
     }
 
