@@ -20,7 +20,7 @@ mod watch;
 mod write;
 
 pub use server::{Server, ServerConfig, ServerError};
+pub(crate) use tls::client as client_tls;
 
 #[cfg(test)]
 mod tests;
-pub(crate) use tls::client as client_tls;

@@ -20,7 +20,7 @@ impl Api {
         patch: &Patch,
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
-        self.patch_checked(user, kind, key, subresource, patch, options, |value| Ok(value)).await
+        self.patch_checked(user, kind, key, subresource, patch, options, Ok).await
     }
 
     /// The same, with a check of the patched object before it goes on (field validation).
