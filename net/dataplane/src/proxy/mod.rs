@@ -123,6 +123,7 @@ impl ServiceProxy {
     }
 
     async fn change(&self, loaded: &mut Loaded, changes: &[Change]) -> Result<ApplyStats> {
+        let changes = &loaded.rules.effective(changes)[..];
         if changes.is_empty() && loaded.current {
             return Ok(ApplyStats::default());
         }

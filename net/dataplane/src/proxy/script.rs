@@ -83,7 +83,7 @@ fn chain(text: &mut String, id: &Id, chooser: &Chooser) {
     let draw = format!("{front} . numgen random mod {}", chooser.slots);
     let _ = writeln!(text, "  chain {} {{", chooser.chain());
     // Traffic under a Local policy keeps its source: the odd families are not marked.
-    if chooser.family % 2 == 0 {
+    if chooser.family.is_multiple_of(2) {
         let _ = writeln!(text, "    meta mark set {:#x}", id.number());
     }
     match chooser.affinity {

@@ -38,7 +38,10 @@ pub fn pieces(service: &Service, slices: &[Arc<EndpointSlice>], node: &NodeInfo)
         let Ok(port) = u16::try_from(service_port.port) else { continue };
         let name = service_port.name.as_deref().unwrap_or_default();
         let endpoints = collect(slices, name, protocol, &node.name);
-        for ip in endpoints.local.keys().filter(|ip| !node.ips.contains(&IpAddr::V4(**ip))) {
+        // Endpoints that people write need not name their node.
+        let mine = |ip: &Ipv4Addr| node.pod_cidr.is_some_and(|cidr| cidr.contains(*ip));
+        let unnamed = endpoints.cluster.keys().filter(|ip| mine(ip));
+        for ip in endpoints.local.keys().chain(unnamed).filter(|ip| !node.ips.contains(&IpAddr::V4(**ip))) {
             rules.insert(Rule::Hairpin(*ip), Value::Present);
         }
         for ip in &cluster_ips {

@@ -183,6 +183,14 @@ impl RuleSet {
         }
     }
 
+    /// What `changes`, which may be several after each other, would change here: at most one per
+    /// rule, in the order of the rules, with what is there now as the old value.
+    pub fn effective(&self, changes: &[Change]) -> Vec<Change> {
+        let last: BTreeMap<Rule, Option<Value>> = changes.iter().map(|change| (change.rule, change.new)).collect();
+        let each = last.into_iter().map(|(rule, new)| Change { rule, old: self.rules.get(&rule).copied(), new });
+        each.filter(|change| change.old != change.new).collect()
+    }
+
     /// Endpoints behind a frontend, in order.
     pub fn endpoints(&self, scope: Scope, front: Front) -> impl Iterator<Item = (Ipv4Addr, u16)> {
         let slots = Rule::Slot(scope, front, 0)..=Rule::Slot(scope, front, Slot::MAX);

@@ -95,11 +95,11 @@ fn frontends() {
 fn only_local_pods_are_hairpins() {
     let endpoints = json!([
         {"addresses": ["10.244.1.2"], "nodeName": "here"}, {"addresses": ["10.244.2.2"], "nodeName": "there"},
-        {"addresses": ["192.0.2.1"], "nodeName": "here"}]);
+        {"addresses": ["192.0.2.1"], "nodeName": "here"}, {"addresses": ["10.244.1.9"]}]);
     let spec = json!({"clusterIP": "10.96.0.1", "ports": [{"port": 80}]});
     let rules = rule_set(&[service("s", spec)], &[slice("s", endpoints)], &node());
     let hairpins: Vec<_> = rules.rules.keys().filter(|rule| matches!(rule, Rule::Hairpin(_))).collect();
-    assert_eq!(hairpins, [&Rule::Hairpin([10, 244, 1, 2].into())]);
+    assert_eq!(hairpins, [&Rule::Hairpin([10, 244, 1, 2].into()), &Rule::Hairpin([10, 244, 1, 9].into())]);
 }
 
 /// A few Services that share endpoints and external addresses.
@@ -112,6 +112,7 @@ proptest! {
     fn single_updates_and_differences_agree_with_the_whole(steps in prop::collection::vec(any_service(), 1..25)) {
         let mut incremental = Incremental::new(node());
         let mut followed = RuleSet::default();
+        let mut all_changes = Vec::new();
         let mut services: [Option<(Arc<Service>, Arc<EndpointSlice>)>; 4] = Default::default();
         for (index, shape, endpoints) in steps {
             let name = format!("s{index}");
@@ -131,6 +132,8 @@ proptest! {
             let changes = incremental.update(&Key::new("n", &name), now.as_ref().map(|(s, _)| &**s), &slices);
             prop_assert_eq!(&changes, &diff(&before, incremental.rule_set()));
             followed.apply(&changes);
+            all_changes.extend(changes);
+            prop_assert_eq!(RuleSet::default().effective(&all_changes), diff(&RuleSet::default(), &followed));
             let (all, slices): (Vec<_>, Vec<_>) = services.iter().flatten().cloned().unzip();
             prop_assert_eq!(&followed, incremental.rule_set());
             prop_assert_eq!(&followed, &rule_set(&all, &slices, &node()));
