@@ -32,7 +32,7 @@ pub(super) async fn serve(
     let netns = match find(&shared, &path.0, &path.1) {
         Ok((_, view)) if view.shim.is_some() => view.netns.clone(),
         Ok(_) => return refuse(StatusCode::BAD_REQUEST, "unable to forward port because pod is not running"),
-        Err(answer) => return answer,
+        Err(refusal) => return refusal.into(),
     };
     let (answer, session, stream) = match actix_ws::handle_with_protocols(&request, payload, &PROTOCOLS) {
         Ok(parts) => parts,

@@ -17,7 +17,7 @@ pub(super) async fn serve(
     let shared = shared.into_inner();
     let (slot, view) = match find(&shared, &namespace, &pod) {
         Ok(found) => found,
-        Err(answer) => return answer,
+        Err(refusal) => return refusal.into(),
     };
     let Some(status) = container(&view, &name) else {
         return refuse(StatusCode::BAD_REQUEST, format!("container {name} not found in pod {pod}"));

@@ -58,11 +58,21 @@ pub(super) fn refuse(status: StatusCode, text: impl Into<String>) -> HttpRespons
     HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(text.into())
 }
 
+/// Why a request is not served, as status and text.
+pub(super) struct Refusal(pub StatusCode, pub String);
+
+impl From<Refusal> for HttpResponse {
+    fn from(Refusal(status, text): Refusal) -> Self {
+        refuse(status, text)
+    }
+}
+
 /// The pod of that name with what its actor shows.
-pub(super) fn find(shared: &Shared, namespace: &str, pod: &str) -> Result<(Arc<PodSlot>, Arc<PodView>), HttpResponse> {
-    let missing = || refuse(StatusCode::NOT_FOUND, format!("pod \"{pod}\" does not exist"));
+pub(super) fn find(shared: &Shared, namespace: &str, pod: &str) -> Result<(Arc<PodSlot>, Arc<PodView>), Refusal> {
+    let missing = || Refusal(StatusCode::NOT_FOUND, format!("pod \"{pod}\" does not exist"));
+    let early = || Refusal(StatusCode::BAD_REQUEST, "the pod is not started yet".to_owned());
     let slot = shared.pods.find(namespace, pod).ok_or_else(missing)?;
-    let view = slot.view.load_full().ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "the pod is not started yet"))?;
+    let view = slot.view.load_full().ok_or_else(early)?;
     Ok((slot, view))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     channels::{Input, PROTOCOLS, STDERR, STDOUT, input, message, outcome},
-    query::{Query, attempt, container, find, refuse},
+    query::{Query, Refusal, attempt, container, find, refuse},
 };
 use crate::{pod::container_id, shared::Shared};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, rt, web};
@@ -50,9 +50,9 @@ pub(super) async fn exec(
     shared: web::Data<Shared>,
 ) -> HttpResponse {
     let query = Query::of(&request);
-    let (shim, id, _) = match running(&shared, &path) {
+    let (shim, id) = match running(&shared, &path) {
         Ok(found) => found,
-        Err(answer) => return answer,
+        Err(refusal) => return refusal.into(),
     };
     let wish = Wish::of(&query);
     let args: Vec<String> = query.all("command").map(str::to_owned).collect();
@@ -91,9 +91,9 @@ pub(super) async fn attach(
     shared: web::Data<Shared>,
 ) -> HttpResponse {
     let wish = Wish::of(&Query::of(&request));
-    let (shim, id, _) = match running(&shared, &path) {
+    let (shim, id) = match running(&shared, &path) {
         Ok(found) => found,
-        Err(answer) => return answer,
+        Err(refusal) => return refusal.into(),
     };
     upgrade(&request, payload, move |socket| async move {
         match shim.attach(&id, wish.stdin, wish.stdout, wish.stderr).await {
@@ -115,14 +115,14 @@ pub(super) async fn attach(
 }
 
 /// The shim and the id of a container that runs.
-fn running(shared: &Shared, path: &Target) -> Result<(Shim, String, u32), HttpResponse> {
+fn running(shared: &Shared, path: &Target) -> Result<(Shim, String), Refusal> {
     let (namespace, pod, name) = (&path.0, &path.1, &path.2);
     let (_, view) = find(shared, namespace, pod)?;
     let status = container(&view, name)
-        .ok_or_else(|| refuse(StatusCode::NOT_FOUND, format!("container not found (\"{name}\")")))?;
+        .ok_or_else(|| Refusal(StatusCode::NOT_FOUND, format!("container not found (\"{name}\")")))?;
     match view.shim.clone().filter(|_| status["state"]["running"].is_object()) {
-        Some(shim) => Ok((shim, container_id(name, attempt(status)), attempt(status))),
-        None => Err(refuse(StatusCode::BAD_REQUEST, format!("container {name} is not running"))),
+        Some(shim) => Ok((shim, container_id(name, attempt(status)))),
+        None => Err(Refusal(StatusCode::BAD_REQUEST, format!("container {name} is not running"))),
     }
 }
 

@@ -34,8 +34,8 @@ pub(crate) fn services_child(shared: &Arc<Shared>) -> ChildSpec {
 }
 
 enum ServicesMsg {
-    Service(watcher::Event<Service>),
-    Slice(watcher::Event<EndpointSlice>),
+    Service(Box<watcher::Event<Service>>),
+    Slice(Box<watcher::Event<EndpointSlice>>),
 }
 
 struct Kernel {
@@ -80,8 +80,8 @@ impl Worker for ServicesActor {
 
     fn handle(&mut self, msg: ServicesMsg, ctx: &mut Ctx<'_, Self>) {
         match msg {
-            ServicesMsg::Service(event) => self.service(event),
-            ServicesMsg::Slice(event) => self.slice(event),
+            ServicesMsg::Service(event) => self.service(*event),
+            ServicesMsg::Slice(event) => self.slice(*event),
         }
         self.flush(ctx);
     }
@@ -258,7 +258,7 @@ async fn open(shared: &Shared, zone: Arc<ArcSwap<Zone>>) -> Result<Kernel> {
 }
 
 /// Sends every event of a watch to the actor, as fast as it takes them.
-fn follow<K>(ctx: &mut Ctx<'_, ServicesActor>, api: Api<K>, wrap: fn(watcher::Event<K>) -> ServicesMsg)
+fn follow<K>(ctx: &mut Ctx<'_, ServicesActor>, api: Api<K>, wrap: fn(Box<watcher::Event<K>>) -> ServicesMsg)
 where
     K: Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
@@ -269,7 +269,7 @@ where
             while let Some(event) = stream.next().await {
                 match event {
                     Ok(event) => {
-                        if handle.send(wrap(event), Duration::from_secs(30)).await.is_err() {
+                        if handle.send(wrap(Box::new(event)), Duration::from_secs(30)).await.is_err() {
                             return "the mailbox stays full";
                         }
                     }
