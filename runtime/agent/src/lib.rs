@@ -4,6 +4,7 @@
 //! decided in `podium-lifecycle`; here it is performed. Containers outlive it: a new life re-attaches to them.
 
 mod api;
+mod cleanup;
 mod config;
 mod error;
 mod events;
@@ -14,6 +15,7 @@ mod pods;
 mod run;
 mod shared;
 
+pub use cleanup::cleanup;
 pub use config::{AgentConfig, cluster_id};
 pub use error::{Error, Result};
 pub use run::run;

@@ -1,6 +1,6 @@
 //! Opens the pod network as soon as the node has been given its podCIDR.
 
-use crate::{Error, Result, shared::Shared};
+use crate::{Error, Result, cleanup::Traces, shared::Shared};
 use futures_util::{StreamExt, pin_mut};
 use ipnetwork::Ipv4Network;
 use k8s_openapi::api::core::v1::Node;
@@ -48,6 +48,9 @@ impl Worker for NetworkActor {
 async fn open(shared: &Shared) -> Result<Network> {
     let config = &shared.config;
     let pod_cidr = pod_cidr(shared).await?;
+    let traces =
+        Traces { routes: vec![config.service_cidr.to_string(), pod_cidr.to_string()], dns: vec![config.cluster_dns] };
+    traces.write(&config.data_dir)?;
     Ok(Network::open(NetworkConfig {
         id: shared.id.clone(),
         pod_cidr,
