@@ -149,7 +149,7 @@ impl Backend for Hub {
     }
     fn commit(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, WriteError>> {
         if write.kind.live {
-            return std::future::ready(self.live.commit(&write)).boxed();
+            return self.live.clone().commit(write).boxed();
         }
         let writer = self.writer.clone();
         async move {

@@ -10,11 +10,16 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::sync::mpsc;
 
 /// Kills of agents' actors that may wait for their NodeActor.
 const MAX_KILLS: usize = 64;
+/// How long a delete waits for the actor's next life.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// An agent as this process sees it.
 pub struct AgentTree {
@@ -85,16 +90,31 @@ impl LiveActors {
         let mut shown = serde_json::to_value(status).unwrap_or_default();
         shown["path"] = json!(path);
         shown["process"] = json!(node.unwrap_or("control plane"));
-        let created = status.started_at.unwrap_or(self.began).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        // The same actor keeps its uid through its lives: it is the place in the tree that is named.
+        let began = status.started_at.unwrap_or(self.began);
+        let created = began.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        // Each life has a uid of its own: a client that deletes an actor sees the old one gone.
         let name = name_of(&path);
-        let uid = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string();
+        let uid = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{name} {began}").as_bytes()).to_string();
         json!({"apiVersion": "supervision.podium.dev/v1alpha1", "kind": "Actor",
             "metadata": {"name": name, "uid": uid, "creationTimestamp": created}, "status": shown})
     }
 
-    /// Deleting an actor kills it; its supervisor decides what follows.
-    pub fn commit(&self, write: &Write) -> Result<Arc<Object>, WriteError> {
+    /// Deleting an actor kills it; its supervisor decides what follows. Returns once that life is
+    /// over, or after [`PATIENCE`].
+    pub async fn commit(self, write: Write) -> Result<Arc<Object>, WriteError> {
+        let killed = self.kill(&write)?;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while tokio::time::Instant::now() < deadline {
+            let now = self.snapshot(0).get(&killed.key).map(|o| o.uid.clone());
+            if now.is_none_or(|uid| uid != killed.uid) {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(killed)
+    }
+
+    fn kill(&self, write: &Write) -> Result<Arc<Object>, WriteError> {
         if !matches!(write.action, Action::Delete { .. }) {
             return Err(WriteError::Refused("actors are started by their supervisors".to_owned()));
         }

@@ -191,11 +191,9 @@ impl Control {
 
 /// The view, all controllers and the nodes' actors, together on one thread.
 fn controllers(tree: &Tree, hub: &Arc<Hub>, api: &Api, settings: &Settings) -> anyhow::Result<[ChildSpec; 2]> {
-    let config = podium_controllers::Config {
-        root_ca: std::fs::read_to_string(settings.pki.join("ca.crt"))?,
-        cluster_cidr: settings.cluster_cidr,
-    };
-    let mut all: Vec<Arc<dyn Controller>> = podium_controllers::all(&config);
+    let ca = std::fs::read_to_string(settings.pki.join("ca.crt"))?;
+    let controllers = podium_controllers::all(&ca, &settings.cluster_cidr.to_string()).map_err(anyhow::Error::msg)?;
+    let mut all: Vec<Arc<dyn Controller>> = controllers.into_iter().map(Arc::from).collect();
     all.push(Arc::new(podium_scheduler::Scheduler));
     let control = Control { view: Arc::default(), recorder: Handle::new(), api: api.clone() };
     let per_node = PerKey::default();
@@ -242,6 +240,6 @@ fn node_actors(parts: NodeParts) -> ChildSpec {
     let tree = parts.tree.clone();
     let nodes = SupervisorHandle::new(Vec::new());
     let n = nodes.clone();
-    nodes.add(child("keeper", &Handle::new(), move || NodeKeeper::new(parts.clone(), n.clone())));
+    nodes.add(child("node_keeper", &Handle::new(), move || NodeKeeper::new(parts.clone(), n.clone())));
     nodes.spec("nodes", &tree, Strategy::OneForOne, Intensity::patient()).placement(Placement::Own)
 }
