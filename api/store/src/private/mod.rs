@@ -26,3 +26,10 @@ pub struct PrivateOptions {
     /// Directory of PostgreSQL's binaries; found by [`Binaries::find`] where `None`.
     pub bin_dir: Option<PathBuf>,
 }
+
+impl PrivateOptions {
+    /// URL for [`crate::Database::connect`]; known before the cluster runs.
+    pub fn url(&self) -> String {
+        settings::url(&self.socket_dir)
+    }
+}

@@ -87,7 +87,7 @@ impl PrivateCluster {
 
     /// URL for [`crate::Database::connect`].
     pub fn url(&self) -> String {
-        settings::url(&self.options.socket_dir)
+        self.options.url()
     }
 
     /// Process id of the postmaster; `None` if it has ended.
