@@ -12,8 +12,6 @@ use std::{
 pub struct Layout {
     /// The data directory, absolute.
     pub data: PathBuf,
-    /// Eight hex digits that mark everything this cluster makes outside its directory.
-    pub id: String,
     /// Sockets and pins: short paths, gone after a reboot.
     pub run: PathBuf,
 }
@@ -25,7 +23,7 @@ impl Layout {
         let data = data.canonicalize().with_context(|| format!("opening {}", data.display()))?;
         let id = podium_agent::cluster_id(&data);
         let run = PathBuf::from("/run/podium").join(&id);
-        Ok(Self { data, id, run })
+        Ok(Self { data, run })
     }
     pub fn pki(&self) -> PathBuf {
         self.data.join("pki")

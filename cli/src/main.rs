@@ -25,6 +25,9 @@ fn main() -> ExitCode {
     if let Some(code) = podium_oci::dispatch(std::env::args_os()) {
         return code;
     }
+    // Two providers are linked (the image client brings its own); all TLS here is ring's. It fails only if one
+    // was installed before, which nothing does.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Up(args) => up::run(&args),

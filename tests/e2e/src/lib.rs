@@ -38,6 +38,8 @@ pub fn with_cluster<F: Future<Output = Result<()>>>(test: impl FnOnce(Cluster) -
         return;
     }
     let outcome = (|| {
+        // Whoever installed one before us wins; all are ring's.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         own_network()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(async {
