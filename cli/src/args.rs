@@ -37,7 +37,7 @@ pub enum Command {
 #[derive(Args, Clone)]
 pub struct Place {
     /// Directory of the cluster's data.
-    #[arg(long, env = "PODIUM_DATA_DIR", default_value = "/var/lib/podium")]
+    #[arg(long, global = true, env = "PODIUM_DATA_DIR", default_value = "/var/lib/podium")]
     pub data_dir: PathBuf,
 }
 

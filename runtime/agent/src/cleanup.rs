@@ -4,6 +4,7 @@ use crate::{
     Error, Result, cluster_id,
     error::{blocking, io},
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
 use podium_dataplane::Leftovers;
 use podium_oci::{Shim, cgroups::Cgroups};
 use podium_volumes::Volumes;
@@ -12,6 +13,9 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
 };
+
+/// Pods that are ended at the same time.
+const PARALLEL: usize = 16;
 
 /// What a later cleanup must know and cannot find out.
 #[derive(Default, Serialize, Deserialize)]
@@ -41,11 +45,13 @@ impl Traces {
 pub async fn cleanup(data_dir: &Path, run_dir: &Path) -> Result<()> {
     let id = cluster_id(data_dir);
     let pods = data_dir.join("pods");
-    for entry in std::fs::read_dir(&pods).into_iter().flatten().flatten() {
+    let entries = std::fs::read_dir(&pods).into_iter().flatten().flatten();
+    let ends = entries.map(|entry| async move {
         let uid = entry.file_name();
         let socket = run_dir.join("pods").join(format!("{}.sock", uid.to_string_lossy()));
-        end(&entry.path(), &socket).await?;
-    }
+        end(&entry.path(), &socket).await
+    });
+    stream::iter(ends).buffer_unordered(PARALLEL).try_collect::<()>().await?;
     let group = format!("/podium-{id}");
     blocking(move || {
         let cgroups = Cgroups::detect()?;
@@ -66,10 +72,7 @@ pub async fn cleanup(data_dir: &Path, run_dir: &Path) -> Result<()> {
 
 async fn end(dir: &Path, socket: &Path) -> Result<()> {
     if let Some(shim) = Shim::connect(socket).await? {
-        match shim.stop().await {
-            Ok(()) | Err(podium_oci::Error::Gone) => {}
-            Err(error) => return Err(error.into()),
-        }
+        crate::pod::end(&shim).await?;
     }
     let dir = dir.to_owned();
     blocking(move || {

@@ -16,6 +16,8 @@ use std::mem::{Discriminant, discriminant};
 
 /// Writes of one plan under way at the same time.
 const PARALLEL: usize = 128;
+/// The subresource of a pod that gives it a node.
+const BINDING: &str = "binding";
 
 /// Carries out plans in the name of one controller.
 #[derive(Clone)]
@@ -75,6 +77,10 @@ impl Executor {
                 metadata.insert("uid".to_owned(), json!(uid));
                 if let Some(revision) = revision {
                     metadata.insert("resourceVersion".to_owned(), json!(revision.to_string()));
+                }
+                // A binding is an object of its own, not a change of the pod.
+                if subresource == BINDING {
+                    return Ok(self.api.bind(&self.user, &key, &patch, &options).await?.object.revision);
                 }
                 let (kind, patch) = (kind(resource)?, Patch::Merge(patch));
                 let patched = self.api.patch(&self.user, kind, &key, subresource, &patch, &options);

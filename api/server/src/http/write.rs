@@ -84,7 +84,10 @@ async fn create_subresource(request: &Request, payload: Payload, app: &App) -> R
     };
     let decoded = object(request, payload, schema, version, name).await?;
     let body = match target.subresource.as_str() {
-        "binding" => app.api.bind(user, &key, &decoded.value, &options).await?,
+        "binding" => {
+            app.api.bind(user, &key, &decoded.value, &options).await?;
+            subresource::success(201)
+        }
         "eviction" => {
             let mut delete = request.params.delete(&decoded.value["deleteOptions"])?;
             delete.dry_run |= options.dry_run;

@@ -20,6 +20,8 @@ const CREATE_ON_UPDATE: &[&str] =
     &["services", "endpoints", "events", "events.events.k8s.io", "leases.coordination.k8s.io"];
 /// The subresource that takes finalizers off a namespace; the rules of the kind are no matter there.
 const FINALIZE: &str = "finalize";
+/// The subresource that gives a pod its node: not a change of what its owner wishes.
+const BINDING: &str = "binding";
 
 impl Api {
     /// Replaces the object of `key`, or its `status` or another `subresource`.
@@ -120,7 +122,7 @@ impl Api {
                 meta::member_mut(new, "spec").insert("finalizers".into(), finalizers);
             }
             // Made by the server itself, condition included.
-            "binding" => {}
+            BINDING => {}
             _ => restore(new, old, "status"),
         }
         let mut reserved = admission::Reserved::default();
@@ -138,7 +140,9 @@ impl Api {
             }
             errors.extend(kind.strategy.validate_update(new, old, &context));
         }
-        bump_generation(kind, new, old);
+        if subresource != BINDING {
+            bump_generation(kind, new, old);
+        }
         errors.extend(metadata::validate(kind, new, Some(old)));
         if errors.is_empty() {
             Ok(reserved)

@@ -19,4 +19,4 @@ mod volumes;
 
 pub(crate) use actor::{PodActor, PodMsg, child};
 pub(crate) use place::{Place, container_id};
-pub(crate) use teardown::sweep;
+pub(crate) use teardown::{end, sweep};

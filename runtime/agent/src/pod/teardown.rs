@@ -4,7 +4,10 @@ use super::Place;
 use crate::{Error, Result, error::blocking, shared::Shared};
 use podium_oci::Shim;
 use podium_volumes::Volumes;
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+
+/// How long killed containers may take to end.
+const ENDING: Duration = Duration::from_secs(10);
 
 /// Fine to repeat.
 pub(super) async fn run(place: &Place, shim: Option<Shim>) -> Result<()> {
@@ -35,17 +38,24 @@ async fn forget(shared: &Arc<Shared>, uid: &str) -> Result<()> {
     // Its class is not known any more.
     let classes = ["", "/burstable", "/besteffort"];
     let cgroups = classes.iter().map(|class| format!("{root}{class}/pod{uid}")).collect();
-    clear(shared, uid, shim, cgroups).await?;
+    // Nobody is left who would wait out a grace period: the pod is gone from the API.
+    if let Some(shim) = shim {
+        end(&shim).await?;
+    }
+    clear(shared, uid, None, cgroups).await?;
     let dir = shared.config.pod_dir(uid);
     tokio::fs::remove_dir_all(&dir).await.or_else(ignore_missing).map_err(crate::error::io("remove a pod's files"))
 }
 
+/// Kills a pod's containers and ends its shim.
+pub(crate) async fn end(shim: &Shim) -> Result<()> {
+    let ended = tokio::time::timeout(ENDING, shim.end()).await;
+    Ok(ended.map_err(|_| Error::Other(format!("killed containers still run after {} s", ENDING.as_secs())))??)
+}
+
 async fn clear(shared: &Arc<Shared>, uid: &str, shim: Option<Shim>, cgroups: Vec<String>) -> Result<()> {
     if let Some(shim) = shim {
-        match shim.stop().await {
-            Ok(()) | Err(podium_oci::Error::Gone) => {}
-            Err(error) => return Err(error.into()),
-        }
+        shim.stop().await?;
     }
     let dir = shared.config.pod_dir(uid);
     let (shim_dir, owner) = (dir.join("shim"), shared.clone());

@@ -11,13 +11,15 @@ mod streams;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub use session::{AttachSession, Events, ExecSession, ExecWait};
 pub use streams::{Reader, Terminal, Writer};
 
-use crate::config::{ContainerConfig, ContainerRecord, ExecConfig, PodConfig, Started, Stats};
+use crate::config::{ContainerConfig, ContainerRecord, ContainerState, ExecConfig, PodConfig, Started, Stats};
 use crate::error::{Context, Error, Result, RunError};
 use crate::shim::{READY, SHIM, cleanup, is_held};
 use crate::wire::{Reply, Request};
@@ -26,6 +28,9 @@ use connection::Connection;
 
 /// Longest answer of a starting shim that is read: a reason fits.
 const MAX_GREETING_BYTES: u64 = 16 << 10;
+
+/// Pause before containers that are to end are looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A pod's shim, alive when the handle was made. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -150,6 +155,31 @@ impl Shim {
         match self.done(Request::Stop).await {
             Err(Error::Gone) => Ok(()),
             other => other,
+        }
+    }
+
+    /// Kills what runs in the pod, waits for its exit, and stops the shim. A process that the kernel does not let go
+    /// keeps it waiting: the caller sets the limit.
+    pub async fn end(&self) -> Result<()> {
+        match self.kill_all().await {
+            Ok(()) | Err(Error::Gone) => self.stop().await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn kill_all(&self) -> Result<()> {
+        let mut exits = self.events().await?;
+        loop {
+            let mut records = self.state().await?;
+            records.retain(|record| !matches!(record.state, ContainerState::Exited(_)));
+            if records.is_empty() {
+                return Ok(());
+            }
+            for record in &records {
+                self.signal(&record.id, Signal::SIGKILL as i32).await?;
+            }
+            // One that is being made says nothing when it begins to run: looked at again.
+            let _ = tokio::time::timeout(LOOK_AGAIN, exits.next()).await;
         }
     }
 

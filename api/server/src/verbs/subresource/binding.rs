@@ -1,10 +1,10 @@
 //! `pods/binding`: giving a pod its node.
 
-use super::{kind, success};
+use super::kind;
 use crate::{
     time,
     user::User,
-    verbs::{Api, WriteOptions},
+    verbs::{Api, WriteOptions, Written},
 };
 use podium_types::{ApiError, FieldError, Key, meta};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ impl Api {
         key: &Key,
         binding: &Value,
         options: &WriteOptions,
-    ) -> Result<Value, ApiError> {
+    ) -> Result<Written, ApiError> {
         let pods = kind("pods")?;
         let node = binding["target"]["name"].as_str().unwrap_or_default();
         if node.is_empty() {
@@ -36,8 +36,7 @@ impl Api {
         self.modify(user, pods, key, "binding", options, revision.is_empty(), |old| {
             bound(old, key, node, uid, revision, binding, &now)
         })
-        .await?;
-        Ok(success(201))
+        .await
     }
 }
 
