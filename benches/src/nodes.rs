@@ -22,10 +22,14 @@ pub async fn simulate(dialer: &Dialer, count: usize) -> Result<tokio::task::Join
             "status": {"capacity": resources, "allocatable": resources,
                 "conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": now, "lastTransitionTime": now}]}});
         connection.ask("POST", "/api/v1/nodes", Some(node.to_string())).await?;
-        connection.ask("PATCH", &format!("/api/v1/nodes/sim-{n}/status"), Some(json!({"status": node["status"]}).to_string())).await?;
+        connection
+            .ask("PATCH", &format!("/api/v1/nodes/sim-{n}/status"), Some(json!({"status": node["status"]}).to_string()))
+            .await?;
         let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": format!("sim-{n}")},
             "spec": {"holderIdentity": format!("sim-{n}"), "leaseDurationSeconds": 3600, "renewTime": "2036-01-01T00:00:00.000000Z"}});
-        connection.ask("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", Some(lease.to_string())).await?;
+        connection
+            .ask("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", Some(lease.to_string()))
+            .await?;
     }
     let mut statuses = Vec::new();
     for _ in 0..WRITERS {
@@ -61,9 +65,14 @@ async fn write_statuses(dialer: Dialer, mut pods: mpsc::Receiver<Value>) -> Resu
         let now = "2026-01-01T00:00:00Z";
         let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
         let conditions: Vec<Value> = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition).into();
-        let patch = json!({"status": {"phase": "Running", "startTime": now, "podIP": "192.0.2.1", "conditions": conditions}});
+        let patch =
+            json!({"status": {"phase": "Running", "startTime": now, "podIP": "192.0.2.1", "conditions": conditions}});
         let (ns, name) = (&pod["metadata"]["namespace"], &pod["metadata"]["name"]);
-        let path = format!("/api/v1/namespaces/{}/pods/{}/status", ns.as_str().unwrap_or_default(), name.as_str().unwrap_or_default());
+        let path = format!(
+            "/api/v1/namespaces/{}/pods/{}/status",
+            ns.as_str().unwrap_or_default(),
+            name.as_str().unwrap_or_default()
+        );
         // A pod that went meanwhile needs no status.
         let _ = connection.ask("PATCH", &path, Some(patch.to_string())).await;
         tokio::time::sleep(Duration::ZERO).await;

@@ -42,7 +42,10 @@ mod tests {
     #[test]
     fn requirements_select_nodes() {
         let labels = [("cores".to_owned(), "8".to_owned()), ("disk".to_owned(), "ssd".to_owned())].into();
-        let expression = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
+        let expression = |key: &str, operator: &str, values: &[&str]| {
+            let expression = json!({"key": key, "operator": operator, "values": values});
+            json!({"matchExpressions": [expression]})
+        };
         for (term, expected) in [
             (json!({}), false),
             (expression("disk", "In", &["ssd", "hdd"]), true),

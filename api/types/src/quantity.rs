@@ -282,7 +282,8 @@ mod tests {
         #[test]
         fn the_canonical_form_means_the_same(units in any::<i64>(), milli in -10_000_000i64..10_000_000, suffix in 0usize..19) {
             let suffixes = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "e3", "e-3", "e9"];
-            for text in [format!("{units}{}", suffixes[suffix]), format!("{}.{:03}{}", milli / 1000, (milli % 1000).abs(), suffixes[suffix])] {
+            let fraction = format!("{}.{:03}{}", milli / 1000, (milli % 1000).abs(), suffixes[suffix]);
+            for text in [format!("{units}{}", suffixes[suffix]), fraction] {
                 let quantity = Quantity::parse(&text).expect("a quantity");
                 let again = Quantity::parse(&quantity.to_string()).expect("canonical form");
                 prop_assert_eq!(quantity, again);

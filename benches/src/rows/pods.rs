@@ -45,6 +45,11 @@ pub async fn rows(table: &mut Table, cluster: &Cluster) -> Result<()> {
     }
     let took = Latencies::new(took);
     let (p50, p99) = (took.ms(0.5), took.ms(0.99));
-    table.print(name, &format!("p50 {p50:.0} ms, p99 {p99:.0} ms"), "p50 80 ms, p99 250 ms", p50 <= 80.0 && p99 <= 250.0);
+    table.print(
+        name,
+        &format!("p50 {p50:.0} ms, p99 {p99:.0} ms"),
+        "p50 80 ms, p99 250 ms",
+        p50 <= 80.0 && p99 <= 250.0,
+    );
     Ok(())
 }

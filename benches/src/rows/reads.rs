@@ -10,7 +10,8 @@ pub async fn rows(table: &mut Table, cluster: &Cluster) -> Result<()> {
     let name = "reads: GET a pod, 16 clients";
     if table.wants(name) {
         let path = "/api/v1/namespaces/kube-public/pods/bench-";
-        let (took, rate) = dialer.load(16, 40_000, move |n| ("GET".to_owned(), format!("{path}{}", n % 5_000), None)).await?;
+        let (took, rate) =
+            dialer.load(16, 40_000, move |n| ("GET".to_owned(), format!("{path}{}", n % 5_000), None)).await?;
         let said = format!("{rate:.0}/s, p50 {:.2} ms, p99 {:.2} ms", took.ms(0.5), took.ms(0.99));
         table.print(name, &said, "15000/s", rate >= 15_000.0);
     }
@@ -24,7 +25,12 @@ pub async fn rows(table: &mut Table, cluster: &Cluster) -> Result<()> {
             took.push(from.elapsed());
         }
         let p50 = Latencies::new(took).ms(0.5);
-        table.print(name, &format!("{p50:.1} ms for {:.1} MB (median of 20)", bytes as f64 / 1e6), "20 ms", p50 <= 20.0);
+        table.print(
+            name,
+            &format!("{p50:.1} ms for {:.1} MB (median of 20)", bytes as f64 / 1e6),
+            "20 ms",
+            p50 <= 20.0,
+        );
     }
     Ok(())
 }

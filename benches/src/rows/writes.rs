@@ -30,13 +30,16 @@ pub async fn rows(table: &mut Table, cluster: &Cluster) -> Result<()> {
     }
     let name = "creates: pods, 16 clients";
     if table.wants(name) {
-        let (took, rate) = dialer.load(16, 5_000, |n| {
-            let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("bench-{n}"), "namespace": "kube-public", "labels": {"app": "bench"}},
+        let (took, rate) = dialer
+            .load(16, 5_000, |n| {
+                let pod = json!({"apiVersion": "v1", "kind": "Pod", 
+                "metadata": {"name": format!("bench-{n}"), "namespace": "kube-public", "labels": {"app": "bench"}},
                 "spec": {"nodeSelector": {"none": "such"}, "automountServiceAccountToken": false,
                     "containers": [{"name": "c", "image": "i", "env": [{"name": "PAD", "value": "x".repeat(1500)}],
                         "resources": {"requests": {"cpu": "10m"}}}]}});
-            ("POST".to_owned(), "/api/v1/namespaces/kube-public/pods".to_owned(), Some(pod.to_string()))
-        }).await?;
+                ("POST".to_owned(), "/api/v1/namespaces/kube-public/pods".to_owned(), Some(pod.to_string()))
+            })
+            .await?;
         table.print(name, &format!("{rate:.0}/s, p99 {:.1} ms", took.ms(0.99)), "4000/s", rate >= 4000.0);
     }
     Ok(())

@@ -1,3 +1,5 @@
+//! Decoding against tables and properties: every built-in type, strict and lenient.
+
 use super::*;
 use podium_types::registry;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The documents hold what kubectl looks for, and every reference in them resolves.
+
 use super::*;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

@@ -1,3 +1,5 @@
+//! Patches by table and by property: merging what was diffed gives the new object.
+
 use super::*;
 use podium_types::registry::{self, Type};
 use proptest::prelude::*;
@@ -106,7 +108,10 @@ proptest! {
     }
     /// Every element that the order names comes out in that order, and none is lost.
     #[test]
-    fn an_order_sorts_and_loses_nothing(old in proptest::collection::btree_set("[a-f]", 0..6), order in Just(["a", "b", "c", "d"]).prop_shuffle()) {
+    fn an_order_sorts_and_loses_nothing(
+        old in proptest::collection::btree_set("[a-f]", 0..6),
+        order in Just(["a", "b", "c", "d"]).prop_shuffle(),
+    ) {
         let object = json!({"metadata": {"finalizers": old.iter().rev().collect::<Vec<_>>()}});
         let new = apply(&object, &json!({"metadata": {"$setElementOrder/finalizers": order}}));
         let got: Vec<&str> = new["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();

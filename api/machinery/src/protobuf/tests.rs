@@ -1,3 +1,5 @@
+//! The wire form against the shared facts, and against random bytes.
+
 use super::*;
 use proptest::prelude::*;
 use std::{fs, path::PathBuf};

@@ -62,7 +62,10 @@ mod tests {
             ("application/json;as=Table;v=v1;g=meta.k8s.io", false, None),
             ("application/vnd.kubernetes.protobuf,application/json", true, Some(Form::Plain)),
             (
-                "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+                concat!(
+                    "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,",
+                    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+                ),
                 true,
                 Some(Form::Metadata),
             ),

@@ -1,3 +1,5 @@
+//! Certificates: made once, kept, readable by nobody else.
+
 use super::*;
 use std::os::unix::fs::PermissionsExt;
 

@@ -81,7 +81,8 @@ async fn killed_connections_are_settled_exactly_once() {
         tokio::spawn(async move {
             for _ in 0..25 {
                 tokio::time::sleep(Duration::from_millis(40)).await;
-                let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%WITH op AS%' AND pid <> pg_backend_pid()";
+                let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                            WHERE query LIKE '%WITH op AS%' AND pid <> pg_backend_pid()";
                 let out = tokio::process::Command::new("psql").args([&url, "-XAtqc", kill]).output().await;
                 assert!(out.expect("psql runs").status.success());
             }

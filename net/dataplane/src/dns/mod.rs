@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn name_servers_are_read_from_resolv_conf() {
-        let text = "# nameserver 9.9.9.9\nsearch a b\nnameserver 10.96.0.10\n nameserver  1.1.1.1 \nnameserver fe80::1%eth0\nnameserver 2001:db8::1\n";
+        let text = "# nameserver 9.9.9.9\nsearch a b\nnameserver 10.96.0.10\n nameserver  1.1.1.1 \n\
+                    nameserver fe80::1%eth0\nnameserver 2001:db8::1\n";
         let own = ["10.96.0.10".parse().unwrap()];
         let found: Vec<_> = parse_resolv_conf(text, &own).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["1.1.1.1:53", "[2001:db8::1]:53"]);

@@ -146,7 +146,10 @@ fn namespaces(pod: &PodFacts) -> Value {
 
 fn mounts(pod: &PodFacts, config: &ContainerConfig) -> Vec<Value> {
     let access = if config.privileged { "rw" } else { "ro" };
-    let standard = |destination: &str, kind: &str, source: &str, options: &[&str]| json!({ "destination": destination, "type": kind, "source": source, "options": options });
+    let standard = |destination: &str, kind: &str, source: &str, options: &[&str]| {
+        let options = options.to_vec();
+        json!({"destination": destination, "type": kind, "source": source, "options": options})
+    };
     let shm = pod.shm.to_string_lossy();
     let mut list = vec![
         standard("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),

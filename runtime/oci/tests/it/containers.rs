@@ -122,7 +122,8 @@ async fn memory_limits_kill_and_are_told() {
 #[tokio::test]
 async fn devices_are_denied_unless_privileged() {
     let Some(pod) = Pod::start(|_| {}).await else { return };
-    let script = "/bin/busybox mknod /tmp/kmsg c 1 11; head -c 0 /tmp/kmsg && dd if=/tmp/kmsg of=/dev/null bs=8k count=1 && echo open; rm -f /tmp/kmsg";
+    let script = "/bin/busybox mknod /tmp/kmsg c 1 11; head -c 0 /tmp/kmsg && \
+                  dd if=/tmp/kmsg of=/dev/null bs=8k count=1 && echo open; rm -f /tmp/kmsg";
     let (_, log) = pod.finish(&pod.container("plain", script)).await;
     assert!(!log.contains("open"), "{log}");
     let mut config = pod.container(

@@ -93,7 +93,8 @@ impl Api {
         let uid = reference["uid"].as_str().unwrap_or_default();
         if !uid.is_empty() && uid != object.uid {
             let why = format!(
-                "the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated"
+                "the UID in the bound object reference ({uid}) does not match the UID in record. \
+                 The object might have been deleted and then recreated"
             );
             return Err(ApiError::conflict(resource, "", name, &why));
         }
