@@ -181,11 +181,10 @@ fn processes_may_be_killed_in_any_order() {
     });
 }
 
-/// Whether a process runs in another mount namespace than ours (a container of some cluster).
-fn in_container(pid: &str, _data: &str) -> bool {
-    let ns = |p: &str| std::fs::read_link(format!("/proc/{p}/ns/mnt")).ok();
-    let net = |p: &str| std::fs::read_link(format!("/proc/{p}/ns/pid")).ok();
-    ns(pid).is_some() && ns(pid) != ns("self") && net(pid) != net("self")
+/// Whether a process runs in a container of this cluster: its root's upper layer is in the data directory.
+fn in_container(pid: &str, data: &str) -> bool {
+    let mounts = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+    mounts.lines().any(|line| line.contains(" / / ") && line.contains(&format!("upperdir={data}/")))
 }
 
 /// The first process of the PID namespace that `pid` is in.
