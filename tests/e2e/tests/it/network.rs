@@ -144,7 +144,9 @@ fn streams(cluster: &Cluster) -> Result<()> {
     let mut forward = forward.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let checked = (|| {
         let mut line = String::new();
-        BufReader::new(forward.stdout.take().context("stdout")?).read_line(&mut line)?;
+        // Kept open: kubectl ends when it cannot print.
+        let mut stdout = BufReader::new(forward.stdout.take().context("stdout")?);
+        stdout.read_line(&mut line)?;
         let port = line.split(':').nth(1).and_then(|p| p.split(' ').next()).context("no port")?.to_owned();
         for _ in 0..3 {
             let body = cluster.get(&format!("http://127.0.0.1:{port}/"))?;
