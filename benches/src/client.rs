@@ -123,6 +123,15 @@ impl Connection {
         ensure!(status.is_success(), "{method} {path}: {status}: {}", String::from_utf8_lossy(&body));
         Ok(body)
     }
+    /// GETs a large body, which is read to its end but not kept; its size.
+    pub async fn count(&mut self, path: &str) -> Result<usize> {
+        let mut body = self.open("GET", path, None).await?.into_body();
+        let mut bytes = 0;
+        while let Some(frame) = body.frame().await {
+            bytes += frame?.data_ref().map_or(0, Bytes::len);
+        }
+        Ok(bytes)
+    }
     /// The answer, its body yet to be read.
     pub async fn open(&mut self, method: &str, path: &str, body: Option<String>) -> Result<http::Response<Incoming>> {
         let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
