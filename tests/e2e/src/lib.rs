@@ -50,6 +50,7 @@ pub fn with_cluster<F: Future<Output = Result<()>>>(test: impl FnOnce(Cluster) -
             test(cluster).await
         })
     })();
+    #[allow(clippy::panic, reason = "a test fails by it")]
     if let Err(error) = outcome {
         panic!("{error:?}");
     }
