@@ -25,7 +25,9 @@ impl Table {
         if let Some(load) = load_average()
             && load > QUIET * processors as f64
         {
-            println!("The machine is busy (load average {load:.1} before the first row): read these figures with care.");
+            println!(
+                "The machine is busy (load average {load:.1} before the first row): read these figures with care."
+            );
         }
         println!("\n| {:<46} | {:>44} | {:>22} | {:<6} |", "row", "measured", "bar", "met");
         println!("| {} | {}: | {}: | {} |", "-".repeat(46), "-".repeat(43), "-".repeat(21), "-".repeat(6));
