@@ -79,7 +79,7 @@ pub fn node_name(args: &NodeArgs) -> Result<String> {
     Ok(host.to_string_lossy().to_lowercase())
 }
 
-/// The node's address: as given, that of the default route, or loopback.
+/// The node's address: as given, that of the default route, or the one that the agent makes where there is none.
 pub fn node_ip(args: &NodeArgs) -> IpAddr {
     if let Some(ip) = args.node_ip {
         return ip;
@@ -89,7 +89,7 @@ pub fn node_ip(args: &NodeArgs) -> IpAddr {
         s.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
         s.local_addr()
     });
-    asked.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |a| a.ip())
+    asked.map_or(IpAddr::V4(podium_agent::LONELY_NODE), |a| a.ip())
 }
 
 /// The `n`th address of the service range.
