@@ -1,5 +1,9 @@
 //! Placements on small clusters.
 
+mod filters;
+mod preemption;
+mod scores;
+
 use crate::{Explanation, Scheduler, explain, queue};
 use podium_controllers::{Controller, Ids, Plan, PlannedWrite, View};
 use podium_machinery::state::{Body, Change, Event, Object};
@@ -34,6 +38,11 @@ impl Cluster {
 
     fn pod(&mut self, name: &str, spec: Value) {
         self.put("pods", json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec}));
+    }
+
+    fn labelled(&mut self, name: &str, labels: Value, spec: Value) {
+        let metadata = json!({"name": name, "namespace": "default", "labels": labels});
+        self.put("pods", json!({"metadata": metadata, "spec": spec}));
     }
 
     fn decide(&self) -> Plan {
