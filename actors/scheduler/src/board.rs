@@ -61,6 +61,9 @@ pub struct Print {
     upto: usize,
 }
 
+/// Pods that run, with their places.
+type Bound = Vec<(Arc<Item<Pod>>, usize)>;
+
 /// Nodes in name order, and every count that was asked for.
 pub struct Board<'a> {
     /// The picture that all of this is about.
@@ -76,6 +79,8 @@ pub struct Board<'a> {
     /// Places whose load has changed, in order.
     pub touched: Vec<usize>,
     index: BTreeMap<&'a str, usize>,
+    /// Pods that run, with their places, of the namespaces that were asked about.
+    spaces: BTreeMap<String, Bound>,
     placed: Vec<(&'a Item<Pod>, usize)>,
     claimed: BTreeSet<Key>,
     volumes: BTreeSet<(usize, (String, String))>,
@@ -102,6 +107,7 @@ impl<'a> Board<'a> {
             owned: Vec::new(),
             touched: Vec::new(),
             index,
+            spaces: BTreeMap::new(),
             placed: Vec::new(),
             claimed: BTreeSet::new(),
             volumes: BTreeSet::new(),
@@ -171,10 +177,22 @@ impl<'a> Board<'a> {
             self.places.iter().map(|place| scope.is_none_or(|scope| scope.admits(place))).collect();
         let domains = &self.topologies[topology];
         let mut tally = Tally::new(question, topology, domains, eligible);
-        let bound: Vec<usize> =
-            tally.question.pods(self.view).filter_map(|(_, node)| self.index.get(node).copied()).collect();
-        for at in bound {
-            tally.add(domains, at, 1);
+        let view = self.view;
+        let (spaces, index) = (&mut self.spaces, &self.index);
+        let at = |pod: &Item<Pod>| index.get(pods::node(pod)?).copied().filter(|_| !pods::terminal(pod));
+        let names: Vec<String> = match tally.question.spaces() {
+            Some(names) => names.iter().cloned().collect(),
+            None => view.namespaces.all().map(|space| space.key().name.clone()).collect(),
+        };
+        for name in names {
+            let bound = spaces
+                .entry(name.clone())
+                .or_insert_with(|| view.pods.of(&name).filter_map(|pod| Some((Arc::clone(pod), at(pod)?))).collect());
+            for (pod, at) in bound.iter() {
+                if tally.question.counts(pod) {
+                    tally.add(domains, *at, 1);
+                }
+            }
         }
         for (pod, at) in &self.placed {
             if tally.question.counts(pod) {

@@ -237,3 +237,62 @@ pub fn attached(view: &View, node: &str) -> BTreeSet<(String, String)> {
     let pods = view.pods_on(node).filter(|pod| !pods::terminal(pod));
     pods.flat_map(|pod| Claims::of(pod, view).bound).filter_map(|volume| volume.csi).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_volume_suits_a_claim_that_it_is_free_big_and_like_enough_for() {
+        let key = Key::new("default", "data");
+        let claim: PersistentVolumeClaim = serde_json::from_value(json!({"spec": {"storageClassName": "fast",
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}))
+        .unwrap();
+        for (change, expected) in [
+            (json!({}), true),
+            (json!({"capacity": {"storage": "1Mi"}}), false),
+            (json!({"storageClassName": "slow"}), false),
+            (json!({"accessModes": ["ReadOnlyMany"]}), false),
+            (json!({"claimRef": {"namespace": "default", "name": "data"}}), true),
+            (json!({"claimRef": {"namespace": "default", "name": "other"}}), false),
+        ] {
+            let mut spec =
+                json!({"storageClassName": "fast", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "2Gi"}});
+            for (name, value) in change.as_object().unwrap() {
+                spec[name] = value.clone();
+            }
+            let volume: PersistentVolume = serde_json::from_value(json!({"spec": spec})).unwrap();
+            assert_eq!(suits(&volume, &key, &claim), expected, "{change}");
+        }
+    }
+
+    #[test]
+    fn volumes_keep_pods_to_their_nodes_and_zones() {
+        let volume = |labels: Value, affinity: Value| {
+            let spec = json!({"nodeAffinity": affinity});
+            Volume::of(
+                &serde_json::from_value(json!({"metadata": {"name": "v", "labels": labels}, "spec": spec})).unwrap(),
+            )
+        };
+        let here = json!({"required": {"nodeSelectorTerms": [{"matchFields":
+            [{"key": "metadata.name", "operator": "In", "values": ["a"]}]}]}});
+        let zone = "topology.kubernetes.io/zone";
+        let view = crate::tests::nodes(&[("a", json!({zone: "z1"})), ("b", json!({zone: "z3"})), ("c", json!({}))]);
+        let board = crate::board::Board::new(&view);
+        let refusals = |claims: &Claims| board.places.iter().map(|place| claims.refusal(place)).collect::<Vec<_>>();
+        let far = Some("node(s) didn't match PersistentVolume's node affinity");
+        let zoned = Some("node(s) had no available volume zone");
+        let none = Some("node(s) didn't find available persistent volumes to bind");
+        let bound = |volume: Volume| Claims { bound: vec![volume], ..Claims::default() };
+        assert_eq!(refusals(&bound(volume(json!({}), here.clone()))), [None, far, far]);
+        // A node without any zone takes every volume.
+        assert_eq!(refusals(&bound(volume(json!({zone: "z1__z2"}), json!({})))), [None, zoned, None]);
+        let waiting = |waiting: Waiting| Claims { waiting: vec![waiting], ..Claims::default() };
+        let candidates = vec![volume(json!({}), here)];
+        assert_eq!(refusals(&waiting(Waiting { candidates, ..Waiting::default() })), [None, none, none]);
+        let selected = Some("b".to_owned());
+        assert_eq!(refusals(&waiting(Waiting { selected, ..Waiting::default() })), [none, None, none]);
+        assert_eq!(refusals(&waiting(Waiting { provisioned: true, ..Waiting::default() })), [None, None, None]);
+    }
+}

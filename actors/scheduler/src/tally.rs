@@ -7,8 +7,8 @@ use crate::{
     taints,
 };
 use k8s_openapi::api::core::v1::{NodeSelectorTerm, Pod, Toleration};
-use podium_controllers::{View, pods, selector, view::Item};
-use std::collections::BTreeMap;
+use podium_controllers::{selector, view::Item};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Nodes by the value of a label.
 #[derive(Clone, Debug)]
@@ -83,20 +83,12 @@ impl Question {
         };
         self.terms.iter().all(selected) && !(self.living && pod.deleting())
     }
-    /// Every bound pod that counts and has not ended, with its node.
-    pub fn pods<'a>(&'a self, view: &'a View) -> Box<dyn Iterator<Item = (&'a Item<Pod>, &'a str)> + 'a> {
-        let named = self.terms.iter().find_map(|(namespaces, _)| match namespaces {
+    /// The namespaces that are to be looked at; `None`: all.
+    pub fn spaces(&self) -> Option<&BTreeSet<String>> {
+        self.terms.iter().find_map(|(namespaces, _)| match namespaces {
             Namespaces::Named(names) => Some(names),
             Namespaces::All => None,
-        });
-        let bound = |pod: &'a std::sync::Arc<Item<Pod>>| {
-            let node = pods::node(pod)?;
-            (self.counts(pod) && !pods::terminal(pod)).then_some((&**pod, node))
-        };
-        match named {
-            Some(names) => Box::new(names.iter().flat_map(|name| view.pods.of(name)).filter_map(bound)),
-            None => Box::new(view.pods.all().filter_map(bound)),
-        }
+        })
     }
 }
 

@@ -60,6 +60,7 @@ fn affinity_between_pods() {
         ("near in none", required("podAffinity", other(json!({"matchLabels": {"team": "y"}}))), &[]),
     ] {
         let mut cluster = zones();
+        cluster.put("namespaces", json!({"metadata": {"name": "default"}}));
         cluster.put("namespaces", json!({"metadata": {"name": "other", "labels": {"team": "x"}}}));
         labelled(&mut cluster, "db", "a1", "db");
         labelled(&mut cluster, "cache", "b1", "cache");

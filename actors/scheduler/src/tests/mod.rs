@@ -2,7 +2,9 @@
 
 mod filters;
 mod preemption;
+mod properties;
 mod scores;
+mod waking;
 
 use crate::{Explanation, Scheduler, explain, queue};
 use podium_controllers::{Controller, Ids, Plan, PlannedWrite, View};
@@ -67,6 +69,15 @@ impl Cluster {
     fn failure(&self) -> String {
         self.decide().events.first().filter(|event| event.reason == "FailedScheduling").unwrap().message.clone()
     }
+}
+
+/// A view of nodes with these labels.
+pub fn nodes(nodes: &[(&str, Value)]) -> View {
+    let mut cluster = Cluster::default();
+    for (name, labels) in nodes {
+        cluster.node(name, "4", json!({}), labels.clone());
+    }
+    cluster.view
 }
 
 fn asks(cpu: &str) -> Value {

@@ -172,10 +172,10 @@ proptest! {
                 prop_assert!(taken[node] - given + cpu + wanted > 4, "each was needed");
             }
         } else if !fits {
-            for node in 0..4 {
+            for (node, taken) in taken.iter().enumerate() {
                 let lesser: i64 =
                     placed.iter().filter(|(at, _, own)| *at == node && *own < priority).map(|(_, cpu, _)| cpu).sum();
-                prop_assert!(taken[node] - lesser + wanted > 4, "all of them would not have been enough");
+                prop_assert!(taken - lesser + wanted > 4, "all of them would not have been enough");
             }
         }
     }
