@@ -28,7 +28,7 @@ impl Params {
     }
     /// True unless absent, `false` or `0`, as Kubernetes reads it.
     pub(crate) fn flag(&self, name: &str) -> bool {
-        self.given(name).is_some_and(|v| !matches!(v, "false" | "0"))
+        self.given(name).is_some_and(|v| v != "0" && !v.eq_ignore_ascii_case("false"))
     }
     /// A number; 400 for anything else.
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
