@@ -44,7 +44,11 @@ fn fitting(cluster: &mut Cluster, labels: Value, spec: Value) -> Vec<String> {
 fn affinity_between_pods() {
     let web = json!({"app": "web"});
     let all: &[&str] = &["a1", "a2", "b1"];
-    let other = |selector: Value| json!([{"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "db"}}, "namespaceSelector": selector}]);
+    let other = |selector: Value| {
+        let mut term = term("db", "zone");
+        term["namespaceSelector"] = selector;
+        json!([term])
+    };
     for (what, spec, expected) in [
         ("near in the zone", required("podAffinity", json!([term("db", "zone")])), &["a1", "a2"][..]),
         ("near on the host", required("podAffinity", json!([term("db", "kubernetes.io/hostname")])), &["a1"]),
@@ -172,7 +176,10 @@ fn pods_that_leave_do_not_count_for_spread() {
 
 #[test]
 fn host_ports() {
-    let port = |ip: &str, protocol: &str| json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80, "hostIP": ip, "protocol": protocol}]}]});
+    let port = |ip: &str, protocol: &str| {
+        let port = json!({"containerPort": 80, "hostPort": 80, "hostIP": ip, "protocol": protocol});
+        json!({"containers": [{"name": "c", "ports": [port]}]})
+    };
     for (taken, wanted, fits) in [
         (port("127.0.0.1", "TCP"), port("127.0.0.1", "TCP"), false),
         (port("127.0.0.1", "TCP"), port("127.0.0.1", "UDP"), true),

@@ -116,7 +116,10 @@ fn node_affinity_and_taints() {
     for (name, taints) in [("a", 0), ("b", 1), ("c", 4)] {
         cluster.node(name, "4", soft(taints), json!({"name": name}));
     }
-    let prefer = |name: &str, weight: i64| json!({"weight": weight, "preference": {"matchExpressions": [{"key": "name", "operator": "In", "values": [name]}]}});
+    let prefer = |name: &str, weight: i64| {
+        let expression = json!({"key": "name", "operator": "In", "values": [name]});
+        json!({"weight": weight, "preference": {"matchExpressions": [expression]}})
+    };
     let affinity = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution":
         [prefer("a", 10), prefer("b", 15), prefer("b", 25)]}});
     cluster.pod("p", with(asks("1"), "affinity", affinity));
@@ -130,7 +133,10 @@ fn preferred_pods() {
     for (name, zone) in [("a", "1"), ("b", "1"), ("c", "2"), ("d", "3")] {
         cluster.node(name, "4", json!({}), json!({"zone": zone}));
     }
-    let term = |app: &str, weight: i64| json!({"weight": weight, "podAffinityTerm": {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": app}}}});
+    let term = |app: &str, weight: i64| {
+        let term = json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": app}}});
+        json!({"weight": weight, "podAffinityTerm": term})
+    };
     let prefers = |near: Value, far: Value| {
         json!({"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": near},
             "podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": far}})
