@@ -5,6 +5,7 @@
 
 use crate::{
     class::Class,
+    images,
     selector::{Neighbours, Term},
     tally::{Kind, Owned, Question, Tally, Topology},
 };
@@ -79,6 +80,8 @@ pub struct Board<'a> {
     /// Places whose load has changed, in order.
     pub touched: Vec<usize>,
     index: BTreeMap<&'a str, usize>,
+    /// What images count for, by place.
+    images: BTreeMap<String, Vec<i64>>,
     /// Pods that run, with their places, of the namespaces that were asked about.
     spaces: BTreeMap<String, Bound>,
     placed: Vec<(&'a Item<Pod>, usize)>,
@@ -107,6 +110,7 @@ impl<'a> Board<'a> {
             owned: Vec::new(),
             touched: Vec::new(),
             index,
+            images: BTreeMap::new(),
             spaces: BTreeMap::new(),
             placed: Vec::new(),
             claimed: BTreeSet::new(),
@@ -164,6 +168,12 @@ impl<'a> Board<'a> {
         }
         self.topologies.push(Topology::of(key, self.places.iter().map(|place| &place.node.object.labels)));
         self.topologies.len() - 1
+    }
+
+    /// What an image counts for at each place.
+    pub fn image(&mut self, image: &str) -> &[i64] {
+        let places = &self.places;
+        self.images.entry(image.to_owned()).or_insert_with(|| images::shares(image, places))
     }
 
     /// The tally that answers a question, counted now where it is new.

@@ -87,6 +87,7 @@ impl Class {
             |terms, topology: &str| Question { topology: topology.to_owned(), terms, living: false, scope: None };
         let one = |term: &Term| vec![pair(term)];
         let neighbours = ask.neighbours.clone();
+        let images = images::scores(&ask.images, board);
         let mut class = Self {
             hard: spread.hard.iter().map(|one| count(one, &spread.hard, true, &ask, board)).collect(),
             soft: spread.soft.iter().map(|one| count(one, &spread.soft, spread.all_labels, &ask, board)).collect(),
@@ -98,7 +99,7 @@ impl Class {
                 .map(|(term, weight)| (board.tally(near(one(term), &term.topology)), *weight))
                 .collect(),
             first: neighbours.affinity.iter().all(|term| term.matches(&ask.namespace, &ask.labels)),
-            fixed: images::scores(&ask.images, board)
+            fixed: images
                 .into_iter()
                 .zip(&board.places)
                 .map(|(images, place)| {

@@ -1,6 +1,6 @@
 //! How much of a pod's images a node has already.
 
-use crate::board::Board;
+use crate::board::{Board, Place};
 
 /// Bytes below which images do not matter.
 const LEAST: i64 = 23 * 1024 * 1024;
@@ -11,21 +11,25 @@ const MAX: i64 = 100;
 
 /// The score of each place. What many nodes have counts for more, so that one node with an
 /// image does not get every pod.
-pub fn scores(images: &[String], board: &Board<'_>) -> Vec<i64> {
+pub fn scores(images: &[String], board: &mut Board<'_>) -> Vec<i64> {
     let mut sums = vec![0_i64; board.places.len()];
-    let nodes = i64::try_from(board.places.len()).unwrap_or(i64::MAX);
     for image in images {
-        let image = normal(image);
-        let sizes: Vec<Option<i64>> = board.places.iter().map(|place| size(place.node, &image)).collect();
-        let having = i64::try_from(sizes.iter().flatten().count()).unwrap_or(i64::MAX);
-        for (sum, size) in sums.iter_mut().zip(sizes) {
-            let share = i128::from(size.unwrap_or(0)) * i128::from(having) / i128::from(nodes.max(1));
-            *sum = sum.saturating_add(i64::try_from(share).unwrap_or(i64::MAX));
+        for (sum, share) in sums.iter_mut().zip(board.image(&normal(image))) {
+            *sum = sum.saturating_add(*share);
         }
     }
     let containers = i64::try_from(images.len()).unwrap_or(i64::MAX);
     let most = MOST.saturating_mul(containers.max(1));
     sums.into_iter().map(|sum| (sum.clamp(LEAST, most) - LEAST).saturating_mul(MAX) / (most - LEAST)).collect()
+}
+
+/// What an image counts for at each place: its size, the less the fewer nodes have it.
+pub fn shares(image: &str, places: &[Place<'_>]) -> Vec<i64> {
+    let sizes: Vec<Option<i64>> = places.iter().map(|place| size(place.node, image)).collect();
+    let having = sizes.iter().flatten().count() as i128;
+    let nodes = places.len().max(1) as i128;
+    let share = |size: &Option<i64>| i64::try_from(i128::from(size.unwrap_or(0)) * having / nodes).unwrap_or(i64::MAX);
+    sizes.iter().map(share).collect()
 }
 
 /// An image without a tag has the tag `latest`.

@@ -40,7 +40,8 @@ pub fn gate(pod: &Item<Pod>, now: Timestamp, plan: &mut Plan) {
 /// Says on a pod why it waits, unless it says so already, and makes the room that was found.
 pub fn fail(pod: &Item<Pod>, failure: &Failure<'_>, profile: &str, now: Timestamp, plan: &mut Plan) {
     let mut change = serde_json::Map::new();
-    if let Some(node) = &failure.nominated {
+    let before = crate::ask::nominated(pod).unwrap_or_default();
+    if let Some(node) = failure.nominated.as_ref().filter(|node| *node != before) {
         let name = if node.is_empty() { Value::Null } else { json!(node) };
         change.insert("nominatedNodeName".to_owned(), name);
     }

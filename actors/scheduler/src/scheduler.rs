@@ -19,6 +19,8 @@ use std::{cmp::Reverse, sync::Arc};
 
 /// How many pods one decision places at most; the next one goes on.
 pub const BATCH_LIMIT: usize = 1000;
+/// For how many pods one decision makes room at most, which costs far more than placing one.
+pub const ROOM_LIMIT: usize = 64;
 /// How many pods that were refused before one decision tries again at most.
 pub const RETRY_LIMIT: usize = 1000;
 /// Seconds between the turns of more refused pods than that.
@@ -101,9 +103,9 @@ impl Round<'_> {
         let mut batch = Batch::new(self.view, self.profiles);
         // Bindings first: writes of one sort that follow each other share a commit.
         let mut after = Plan::default();
-        let mut done = 0;
+        let (mut done, mut rooms) = (0, 0);
         for pod in pods {
-            if self.bound >= BATCH_LIMIT {
+            if self.bound >= BATCH_LIMIT || rooms >= ROOM_LIMIT {
                 break;
             }
             done += 1;
@@ -115,6 +117,7 @@ impl Round<'_> {
                 Some(Placement::Volumes(node, claims)) => report::select(self.view, &claims, &node, &mut after),
                 Some(Placement::Failure(failure)) => {
                     self.failed += 1;
+                    rooms += usize::from(failure.victims.iter().any(|victim| !victim.deleting()));
                     report::fail(pod, &failure, pods::scheduler(pod), self.now, &mut after);
                 }
                 None => {}

@@ -118,6 +118,21 @@ fn a_pod_that_may_not_or_must_wait_evicts_no_one() {
 }
 
 #[test]
+fn those_who_leave_anyway_are_waited_for() {
+    let mut cluster = Cluster::default();
+    cluster.node("a", "4", json!({}), json!({}));
+    let metadata = json!({"name": "x", "namespace": "default", "deletionTimestamp": "2026-01-01T00:00:00Z"});
+    cluster.put("pods", json!({"metadata": metadata, "spec": with(important("4", 1), "nodeName", json!("a"))}));
+    let mut waiting = json!({"metadata": {"name": "p", "namespace": "default"}, "spec": important("2", 10)});
+    cluster.put("pods", waiting.clone());
+    assert_eq!(outcome(&cluster), (Vec::new(), Some("a".to_owned())));
+    let PlannedWrite::Patch { patch, .. } = cluster.decide().writes.remove(0) else { panic!("no status") };
+    waiting["status"] = patch["status"].clone();
+    cluster.put("pods", waiting);
+    assert_eq!(cluster.decide().writes, Vec::new(), "said once");
+}
+
+#[test]
 fn room_that_was_made_is_kept_for_those_it_was_made_for() {
     let mut cluster = Cluster::default();
     cluster.node("a", "4", json!({}), json!({}));
