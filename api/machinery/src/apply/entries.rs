@@ -111,15 +111,6 @@ impl Entry {
     }
 }
 
-/// Whether a stored entry is the manager's own.
-pub(super) fn is_of(entry: &Value, by: &Manager<'_>) -> bool {
-    let same = |name: &str, text: &str| entry[name].as_str().unwrap_or_default() == text;
-    same("operation", by.operation.word())
-        && same("manager", by.name)
-        && same("subresource", by.subresource)
-        && (by.operation == Operation::Apply || same("apiVersion", by.api_version))
-}
-
 /// Whether an entry that a client sent can be stored.
 pub(super) fn is_sound(entry: &Value) -> bool {
     let known = matches!(entry["operation"].as_str(), Some("Apply" | "Update"));
@@ -202,6 +193,12 @@ impl Entries {
         match self.0.iter_mut().find(|e| e.is_of(by)) {
             Some(own) => set::unite(&mut own.fields, &change.changed),
             None => self.0.push(Entry::new(by, change.changed.clone())),
+        }
+    }
+    /// The manager wrote now.
+    pub(super) fn touch(&mut self, by: &Manager<'_>) {
+        if let Some(own) = self.0.iter_mut().find(|e| e.is_of(by)) {
+            by.now.clone_into(&mut own.time);
         }
     }
     /// The manager has these fields and no others.

@@ -16,7 +16,7 @@ pub use entries::Operation;
 
 use compare::{compare, owned};
 use entries::{Conflict, Entries};
-use podium_types::{ApiError, meta, registry::Type};
+use podium_types::{ApiError, registry::Type};
 use schema::Node;
 use serde_json::Value;
 use set::Set;
@@ -108,11 +108,9 @@ pub fn check(schema: &'static Type, config: &Value) -> Result<(), String> {
 
 /// Sets the time of `by`'s entry; for a write that is about to be committed.
 pub fn touch(object: &mut Value, by: &Manager<'_>) {
-    let list = meta::metadata_mut(object).get_mut("managedFields").and_then(Value::as_array_mut);
-    let own = list.and_then(|list| list.iter_mut().find(|e| entries::is_of(e, by)));
-    if let Some(entry) = own.and_then(Value::as_object_mut) {
-        entry.insert("time".into(), by.now.into());
-    }
+    let mut entries = Entries::take(object);
+    entries.touch(by);
+    entries.store(object);
 }
 
 /// The managed fields that a client's object carries in place of those of the live one: `Some` of

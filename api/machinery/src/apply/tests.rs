@@ -151,7 +151,8 @@ fn what_cannot_be_applied_is_told() {
         ),
         (
             containers(json!([{"image": "a"}])),
-            ".spec.template.spec.containers: element 0: associative list with keys has an element that omits key field \"name\" (and doesn't have default value)",
+            ".spec.template.spec.containers: element 0: associative list with keys has an element that omits key field \
+             \"name\" (and doesn't have default value)",
         ),
         (
             containers(json!([{"name": "a", "odd": 1}])),

@@ -9,6 +9,7 @@ use crate::{
         authorize::{Attributes, authorize},
     },
     user::User,
+    verbs::WriteOptions,
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -36,6 +37,10 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// How to write; `options` is the kind that messages name.
+    pub(crate) fn write(&self, options: &str) -> Result<WriteOptions, ApiError> {
+        self.params.write(text(&self.http, header::USER_AGENT), options)
+    }
     /// The form of the answer.
     pub(crate) fn form(&self, transformable: bool) -> Result<Form, ApiError> {
         super::negotiate::form(text(&self.http, header::ACCEPT), transformable)

@@ -3,7 +3,7 @@
 use super::{
     answer,
     app::App,
-    body,
+    apply, body,
     entry::Request,
     read::{concatenate, included, render},
 };
@@ -14,8 +14,8 @@ use podium_machinery::decode::{self, Decoded, FieldValidation};
 use podium_types::{ApiError, meta, registry};
 use serde_json::{Value, json};
 
-const PATCH_TYPES: &str =
-    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+const PATCH_TYPES: &str = "application/json-patch+json, application/merge-patch+json, \
+    application/strategic-merge-patch+json, application/apply-patch+yaml";
 /// Kinds whose deletion answers the object even where it is gone at once (as in Kubernetes).
 const RETURN_DELETED: &[&str] = &["pods", "services", "serviceaccounts"];
 
@@ -34,7 +34,7 @@ async fn object(
     Ok(decoded)
 }
 
-fn written(
+pub(super) fn written(
     request: &Request,
     app: &App,
     code: StatusCode,
@@ -47,14 +47,14 @@ fn written(
     Ok(answer::json(&request.http, code, text, &warnings))
 }
 
-fn value(request: &Request, code: StatusCode, value: &Value, warnings: &[String]) -> HttpResponse {
+pub(super) fn value(request: &Request, code: StatusCode, value: &Value, warnings: &[String]) -> HttpResponse {
     answer::json(&request.http, code, value.to_string().into(), warnings)
 }
 
 /// POST to a collection or to a subresource.
 pub(crate) async fn create(request: &Request, payload: Payload, app: &App) -> Result<HttpResponse, ApiError> {
-    let (target, params) = (&request.target, &request.params);
-    let options = params.write()?;
+    let target = &request.target;
+    let options = request.write("CreateOptions")?;
     if !target.subresource.is_empty() {
         return create_subresource(request, payload, app).await;
     }
@@ -72,7 +72,7 @@ pub(crate) async fn create(request: &Request, payload: Payload, app: &App) -> Re
 
 async fn create_subresource(request: &Request, payload: Payload, app: &App) -> Result<HttpResponse, ApiError> {
     let (target, user, key) = (&request.target, &request.user, request.target.key());
-    let options = request.params.write()?;
+    let options = request.write("CreateOptions")?;
     request.form(false)?;
     let (schema, version, name) = match (target.kind.resource, target.subresource.as_str()) {
         ("pods", "binding") => ("io.k8s.api.core.v1.Binding", "v1", "Binding"),
@@ -101,7 +101,7 @@ async fn create_subresource(request: &Request, payload: Payload, app: &App) -> R
 /// PUT of an object or subresource.
 pub(crate) async fn update(request: &Request, payload: Payload, app: &App) -> Result<HttpResponse, ApiError> {
     let (target, key) = (&request.target, request.target.key());
-    let (kind, options) = (target.kind, request.params.write()?);
+    let (kind, options) = (target.kind, request.write("UpdateOptions")?);
     if target.subresource == "scale" {
         request.form(false)?;
         let schema = subresource::SCALE;
@@ -120,9 +120,11 @@ pub(crate) async fn update(request: &Request, payload: Payload, app: &App) -> Re
 /// PATCH of an object or subresource.
 pub(crate) async fn patch(request: &Request, payload: Payload, app: &App) -> Result<HttpResponse, ApiError> {
     let (target, key) = (&request.target, request.target.key());
-    let (kind, options) = (target.kind, request.params.write()?);
+    let (kind, options) = (target.kind, request.write("PatchOptions")?);
     let content_type = body::content_type(&request.http);
+    request.params.force(apply::is_apply(&content_type))?;
     let wrap = match content_type.as_str() {
+        _ if apply::is_apply(&content_type) => return apply::serve(request, payload, app).await,
         "application/json-patch+json" => Patch::Json,
         "application/merge-patch+json" => Patch::Merge,
         "application/strategic-merge-patch+json" => Patch::Strategic,
