@@ -4,7 +4,7 @@
 mod registry;
 
 use crate::registry::Registry;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use nix::sched::{CloneFlags, unshare};
 use std::{
@@ -50,6 +50,7 @@ pub fn with_cluster<F: Future<Output = Result<()>>>(test: impl FnOnce(Cluster) -
             test(cluster).await
         })
     })();
+    #[allow(clippy::panic, reason = "a test fails by it")]
     if let Err(error) = outcome {
         panic!("{error:?}");
     }
@@ -74,9 +75,9 @@ fn own_network() -> Result<()> {
 /// The `podium` binary of this build.
 pub fn podium() -> Result<PathBuf> {
     let me = std::env::current_exe()?;
-    let path = me.ancestors().nth(2).map(|p| p.join("podium")).context("no target directory")?;
-    ensure!(path.exists(), "{} is not built: cargo build -p podium", path.display());
-    Ok(path)
+    // Beside a program of the build, one up from a test.
+    let beside = me.ancestors().skip(1).take(2).map(|dir| dir.join("podium")).find(|path| path.is_file());
+    beside.with_context(|| format!("no podium beside {}: cargo build -p podium", me.display()))
 }
 
 /// Runs a program; its output, or its error with what it printed.

@@ -12,7 +12,7 @@ use podium_supervision::{NodeStatus, Tree};
 use podium_types::{Key, Timestamp};
 use serde_json::{Value, json};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -40,6 +40,9 @@ pub struct AgentTree {
     pub kills: mpsc::Sender<String>,
 }
 
+/// A path, and when the actor there started.
+type Life = (String, Option<Timestamp>);
+
 /// The trees; cheap to clone.
 #[derive(Clone)]
 pub struct LiveActors {
@@ -47,7 +50,7 @@ pub struct LiveActors {
     agents: Arc<Mutex<BTreeMap<String, AgentTree>>>,
     log: Arc<Mutex<Log>>,
     /// The life that is about to end with the API itself: not shown any more.
-    doomed: Arc<Mutex<BTreeSet<(String, Option<Timestamp>)>>>,
+    doomed: Arc<Mutex<Option<Life>>>,
     began: Timestamp,
 }
 
@@ -108,7 +111,7 @@ impl LiveActors {
     fn observe(&self, log: &mut Log) -> Snapshot {
         let own = self.tree.list();
         let doomed = self.doomed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let living = own.iter().filter(|s| !doomed.contains(&(s.path.clone(), s.started_at)));
+        let living = own.iter().filter(|s| doomed.as_ref().is_none_or(|d| (&d.0, d.1) != (&s.path, s.started_at)));
         let mut actors: Vec<Value> = living.map(|status| self.object(None, status)).collect();
         for (node, agent) in self.agents().iter() {
             actors.extend(agent.actors.iter().map(|status| self.object(Some(node), status)));
@@ -166,7 +169,7 @@ impl LiveActors {
             if serves(&status.path) {
                 // A client that asks whether it is gone must not ask the one that dies.
                 let life = (status.path.clone(), status.started_at);
-                *self.doomed.lock().unwrap_or_else(PoisonError::into_inner) = BTreeSet::from([life]);
+                *self.doomed.lock().unwrap_or_else(PoisonError::into_inner) = Some(life);
                 let tree = self.tree.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(ANSWER).await;

@@ -127,10 +127,10 @@ async fn load(database: &Database, kind: &'static Kind) -> Result<Loaded, StoreE
         snapshot.objects.insert_mut(object.key.clone(), object);
     }
     let since = log.floor().await?.max(loaded.revision.saturating_sub(u64::from(HISTORY)));
-    let changes = log.changes_since(since, HISTORY).await?;
+    let changes = log.changes_of(kind, since, HISTORY).await?;
     let mut before: HashMap<Key, Arc<Object>> = HashMap::new();
     let mut events = Vec::new();
-    for row in changes.rows.into_iter().filter(|r| r.resource == kind.resource && r.revision <= loaded.revision) {
+    for row in changes.rows.into_iter().filter(|r| r.revision <= loaded.revision) {
         let previous = before.insert(row.object.key.clone(), row.object.clone()).or(row.previous);
         events.push(Arc::new(Event::new(row.change, row.revision, row.object, previous)));
     }
