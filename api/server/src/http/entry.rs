@@ -18,7 +18,8 @@ use actix_web::{
 };
 use futures_util::FutureExt;
 use path::Target;
-use podium_types::ApiError;
+use podium_machinery::protobuf;
+use podium_types::{ApiError, registry};
 use std::panic::AssertUnwindSafe;
 
 /// Subresources whose requests last as long as the client likes.
@@ -43,7 +44,9 @@ impl Request {
     }
     /// The form of the answer.
     pub(crate) fn form(&self, transformable: bool) -> Result<Form, ApiError> {
-        super::negotiate::form(text(&self.http, header::ACCEPT), transformable)
+        let schema = registry::get(self.target.kind.schema).filter(|_| transformable && !self.target.kind.live);
+        let binary = schema.is_some_and(protobuf::encodable);
+        super::negotiate::form(text(&self.http, header::ACCEPT), transformable, binary)
     }
 }
 

@@ -16,6 +16,7 @@ use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, sync::atomic::
 use tokio::net::TcpStream;
 
 mod apply;
+mod binary;
 mod http2;
 mod relay;
 

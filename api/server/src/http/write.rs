@@ -44,8 +44,9 @@ pub(super) fn written(
 ) -> Result<HttpResponse, ApiError> {
     warnings.extend(done.warnings.iter().cloned());
     let kind = request.target.kind;
-    let text = render(kind, &done.object, request.form(true)?, included(request)?, app.api.backend().now());
-    Ok(answer::json(&request.http, code, text, &warnings))
+    let form = request.form(true)?;
+    let body = render(kind, &done.object, form, included(request)?, app.api.backend().now());
+    Ok(answer::formed(&request.http, code, form, body, &warnings))
 }
 
 pub(super) fn value(request: &Request, code: StatusCode, value: &Value, warnings: &[String]) -> HttpResponse {
@@ -201,7 +202,7 @@ pub(crate) async fn delete(request: &Request, payload: Payload, app: &App) -> Re
         return Ok(value(request, StatusCode::OK, &status, &[]));
     }
     let body = render(target.kind, &done.object, form, included(request)?, app.api.backend().now());
-    Ok(answer::json(&request.http, StatusCode::OK, body, &[]))
+    Ok(answer::formed(&request.http, StatusCode::OK, form, body, &[]))
 }
 
 /// DELETE of a collection: everything that the selectors select.
