@@ -19,31 +19,28 @@ pub(crate) fn is_apply(content_type: &str) -> bool {
 pub(crate) async fn serve(request: &Request, payload: Payload, app: &App) -> Result<HttpResponse, ApiError> {
     let (target, key) = (&request.target, request.target.key());
     let (kind, options, force) = (target.kind, request.write("PatchOptions")?, request.params.force(true)?);
-    request.params.validation()?;
+    let validation = request.params.validation()?;
     let scale = target.subresource == "scale";
     request.form(!scale)?;
     included(request)?;
     let bytes = body::read(&request.http, payload).await?;
-    let sent = read(&bytes)?;
+    let (sent, mut twice) = decode::configuration(&bytes)?;
+    match validation {
+        FieldValidation::Strict if !twice.is_empty() => {
+            return Err(ApiError::bad_request(format!("error strict decoding YAML: {}", twice.join(", "))));
+        }
+        FieldValidation::Ignore => twice.clear(),
+        _ => {}
+    }
     if scale {
         let config = config(sent, subresource::SCALE, "autoscaling/v1", "Scale")?;
         let done = app.api.apply_scale(&request.user, kind, &key, &config, force, &options).await?;
-        return Ok(write::value(request, StatusCode::OK, &done, &[]));
+        return Ok(write::value(request, StatusCode::OK, &done, &twice));
     }
     let config = config(sent, kind.schema, &kind.api_version(), kind.kind)?;
     let done = app.api.apply(&request.user, kind, &key, &target.subresource, config, force, &options).await?;
     let code = if done.created { StatusCode::CREATED } else { StatusCode::OK };
-    write::written(request, app, code, &done, Vec::new())
-}
-
-/// The body; most clients send JSON under either name.
-fn read(bytes: &[u8]) -> Result<Value, ApiError> {
-    if bytes.trim_ascii_start().starts_with(b"{")
-        && let Ok(value) = decode::free_json(bytes)
-    {
-        return Ok(value);
-    }
-    decode::free_yaml(bytes)
+    write::written(request, app, code, &done, twice)
 }
 
 /// The configuration in the types of the API.

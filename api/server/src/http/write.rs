@@ -12,7 +12,7 @@ use crate::verbs::{ListOptions, Page, Patch, Written, subresource};
 use actix_web::{HttpResponse, http::StatusCode, web::Payload};
 use podium_kinds::Kind;
 use podium_machinery::decode::{self, Decoded, FieldValidation};
-use podium_types::{ApiError, meta, registry};
+use podium_types::{ApiError, registry};
 use serde_json::{Value, json};
 
 const PATCH_TYPES: &str = "application/json-patch+json, application/merge-patch+json, \
@@ -134,7 +134,9 @@ pub(crate) async fn patch(request: &Request, payload: Payload, app: &App) -> Res
     };
     let validation = request.params.validation()?;
     let bytes = body::read(&request.http, payload).await?;
-    let change = wrap(decode::free_json(&bytes)?);
+    let (change, issues) = decode::patch_json(&bytes)?;
+    let change = wrap(change);
+    let body = Body { bytes: &bytes, issues, validation };
     if target.subresource == "scale" {
         request.form(false)?;
         let scale = app.api.patch_scale(&request.user, kind, &key, &change, &options).await?;
@@ -143,35 +145,30 @@ pub(crate) async fn patch(request: &Request, payload: Payload, app: &App) -> Res
     request.form(true)?;
     included(request)?;
     let warnings = std::sync::Mutex::new(Vec::new());
-    let check = |patched: Value| checked(kind, patched, validation, &warnings);
+    let check = |patched: Value| checked(kind, patched, &body, &warnings);
     let done = app.api.patch_checked(&request.user, kind, &key, &target.subresource, &change, &options, check).await?;
     let warnings = warnings.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     written(request, app, StatusCode::OK, &done, warnings)
+}
+
+/// The body of a patch, and what is wrong with it.
+struct Body<'a> {
+    bytes: &'a [u8],
+    issues: Vec<String>,
+    validation: FieldValidation,
 }
 
 /// Field validation of what a patch made; a repeated attempt replaces the warnings of the one before.
 fn checked(
     kind: &Kind,
     patched: Value,
-    validation: FieldValidation,
+    body: &Body<'_>,
     warnings: &std::sync::Mutex<Vec<String>>,
 ) -> Result<Value, ApiError> {
     let Some(schema) = registry::get(kind.schema) else { return Ok(patched) };
-    let name = meta::name(&patched).to_owned();
-    let decoded = decode::value(patched, schema, validation).map_err(|error| {
-        // What is wrong is the outcome, not the body: Kubernetes calls it Invalid.
-        if error.code == 400 { unprocessable(kind, &name, error) } else { error }
-    })?;
+    let decoded = decode::patched(patched, schema, body.validation, body.issues.clone(), body.bytes)?;
     *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = decoded.warnings;
     Ok(decoded.value)
-}
-
-fn unprocessable(kind: &Kind, name: &str, error: ApiError) -> ApiError {
-    if error.message.starts_with("strict decoding error") {
-        return error;
-    }
-    let message = format!("{} {name:?} is invalid: patch: {}", kind.kind, error.message);
-    ApiError { code: 422, reason: "Invalid".into(), message, ..error }
 }
 
 /// `DeleteOptions` from the body, where there is one.

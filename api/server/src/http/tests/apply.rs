@@ -123,6 +123,14 @@ fn senseless_applies_are_refused() {
         let yaml = "apiVersion: v1\nkind: ConfigMap\ndata: {k: v}\n";
         let (code, made) = c.ask("PATCH", &format!("{path}?{manager}"), APPLY, yaml).await;
         assert_eq!((code, &made["data"]["k"]), (201, &json!("v")));
+        let twice = "apiVersion: v1\nkind: ConfigMap\ndata: {k: v}\ndata: {k: w}\n";
+        let strict = format!("{path}?{manager}&fieldValidation=Strict");
+        let (code, refused) = c.ask("PATCH", &strict, APPLY, twice).await;
+        assert_eq!(
+            (code, message(&refused).contains("line 4: key \"data\" already set in map")),
+            (400, true),
+            "{refused}"
+        );
     });
 }
 
