@@ -50,6 +50,7 @@ pub(crate) async fn get(request: &Request, app: &App) -> Result<HttpResponse, Ap
         return Ok(answer::value(&request.http, &app.api.scale(target.kind, &target.key()).await?));
     }
     let form = request.form(true)?;
+    app.api.not_older(target.kind, request.params.text("resourceVersion")).await?;
     let object = app.api.get(target.kind, &target.key()).await?;
     let body = render(target.kind, &object, form, included(request)?, app.api.backend().now());
     Ok(answer::formed(&request.http, StatusCode::OK, form, body, &[]))

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 mod apply;
 mod binary;
 mod http2;
+mod reads;
 mod relay;
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
