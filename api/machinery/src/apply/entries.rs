@@ -94,9 +94,11 @@ impl Entry {
     }
     /// The order in which they are stored; those that update stand together, the oldest first.
     fn order(&self, other: &Self) -> std::cmp::Ordering {
-        let key =
-            |e: &Self| (e.operation, e.time.clone(), e.manager.clone(), e.api_version.clone(), e.subresource.clone());
-        key(self).cmp(&key(other))
+        (self.operation.cmp(&other.operation))
+            .then_with(|| self.time.cmp(&other.time))
+            .then_with(|| self.manager.cmp(&other.manager))
+            .then_with(|| self.api_version.cmp(&other.api_version))
+            .then_with(|| self.subresource.cmp(&other.subresource))
     }
     /// As messages name it.
     fn title(&self) -> String {

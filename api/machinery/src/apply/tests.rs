@@ -214,6 +214,14 @@ fn leaves(config: &Value) -> BTreeMap<String, String> {
     made
 }
 
+/// Whether every member of the set is there.
+fn exists(node: Node, value: &mut Value, set: &Set) -> bool {
+    set.iter().filter(|(key, _)| *key != set::SELF).all(|(key, below)| {
+        let below = below.as_object().cloned().unwrap_or_default();
+        node.child_mut(value, key).is_some_and(|(node, value)| exists(node, value, &below))
+    })
+}
+
 fn model_apply(model: &mut Model, config: &Value, who: usize) {
     let wanted = leaves(config);
     for (_, owners) in model.values_mut() {
@@ -262,6 +270,25 @@ proptest! {
         let live = update(&live, merge::merge(Node::root(deployment()), &live, &second), "y");
         let once = apply(&live, &third, "z", true).expect("forced");
         prop_assert_eq!(apply(&once, &third, "z", false).expect("no conflict with itself"), once);
+    }
+    /// Whatever is written, nobody owns a field that is not there.
+    #[test]
+    fn owners_own_what_there_is(steps in proptest::collection::vec((0usize..3, any::<bool>(), config()), 1..8)) {
+        let mut live = json!({});
+        for (who, applies, config) in steps {
+            let name = format!("m{who}");
+            if applies {
+                live = apply(&live, &config, &name, true).expect("forced");
+            } else {
+                let mut new = config;
+                new["metadata"]["managedFields"] = live["metadata"]["managedFields"].clone();
+                live = update(&live, new, &name);
+            }
+            for entry in Entries::take(&mut live.clone()).iter() {
+                let mut object = live.clone();
+                prop_assert!(exists(Node::root(deployment()), &mut object, &entry.fields), "{} in {}", name, live);
+            }
+        }
     }
     /// No one conflicts with values that are there already.
     #[test]

@@ -157,6 +157,29 @@ fn every_write_is_owned_and_a_no_op_is_none() {
     });
 }
 
+/// kubectl hands what `kubectl apply` owned over to `kubectl apply --server-side` by a JSON patch.
+#[test]
+fn ownership_can_be_handed_over() {
+    with_server(|c| async move {
+        let map =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v", "l": "w"}});
+        let created = format!("{MAPS}?fieldManager=kubectl-client-side-apply");
+        let (_, made) = c.post(&created, &map).await;
+        let mut fields = made["metadata"]["managedFields"].clone();
+        fields[0]["manager"] = json!("kubectl");
+        fields[0]["operation"] = json!("Apply");
+        let path = format!("{MAPS}/a");
+        let patch = json!([{"op": "replace", "path": "/metadata/managedFields", "value": fields},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": made["metadata"]["resourceVersion"]}]);
+        let json_patch = [("content-type", "application/json-patch+json")];
+        let (code, given) = c.ask("PATCH", &path, &json_patch, patch.to_string()).await;
+        assert_eq!((code, managers(&given)), (200, vec!["kubectl Apply ".to_owned()]), "{given}");
+        let less = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"k": "x"}});
+        let (code, applied) = c.apply(&path, "fieldManager=kubectl", &less).await;
+        assert_eq!((code, &applied["data"]), (200, &json!({"k": "x"})));
+    });
+}
+
 #[test]
 fn kubectl_applies_server_side() {
     with_server(|c| async move {
