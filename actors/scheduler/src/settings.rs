@@ -22,7 +22,7 @@ const WEIGHT_LIMIT: i64 = 100;
 pub fn profiles(view: &View) -> Vec<Profile> {
     let configured = view.header(resource::CONFIG_MAPS, &Key::new("kube-system", CONFIG_MAP)).and_then(|header| {
         let value = header.object.value();
-        decode::free_yaml(value["data"][CONFIG_KEY].as_str()?.as_bytes()).ok()
+        decode::configuration(value["data"][CONFIG_KEY].as_str()?.as_bytes()).ok().map(|(value, _)| value)
     });
     let list = configured.as_ref().and_then(|value| value["profiles"].as_array());
     let read: Vec<Profile> = list.into_iter().flatten().take(PROFILE_LIMIT).map(profile).collect();

@@ -163,7 +163,8 @@ pub(crate) fn add_address(batch: &mut Batch, index: u32, ip: IpAddr) {
         .attribute(libc::IFA_ADDRESS, &octets(ip));
 }
 
-/// Appends: give the host an address of that scope (rtnetlink(7)). IPv4 addresses carry a label, by which [`delete_host_address`] leaves those alone that somebody else has set.
+/// Appends: give the host an address of that scope (rtnetlink(7)). IPv4 addresses carry a label, by which
+/// [`delete_host_address`] leaves those alone that somebody else has set.
 pub(crate) fn add_host_address(batch: &mut Batch, index: u32, ip: IpAddr, label: &str, scope: u8) {
     batch
         .message(libc::RTM_NEWADDR, CREATE, &address_header(ip, scope, index))
