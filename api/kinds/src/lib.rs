@@ -5,15 +5,18 @@
 //! Deliberately absent: I/O, the clock, and any knowledge of HTTP.
 
 pub mod docs;
+pub mod face;
 pub mod kind;
 pub mod names;
 pub mod pod;
 pub mod strategy;
 
 mod actor;
+mod apps;
+mod autoscaler;
+mod batch;
 mod cells;
 mod configmap;
-mod deployment;
 mod endpoints;
 mod endpointslice;
 mod event;
@@ -21,14 +24,20 @@ mod json;
 mod lease;
 mod namespace;
 mod node;
-mod replicaset;
+mod persistentvolumeclaim;
+mod poddisruptionbudget;
+mod priorityclass;
+mod rbac;
 mod resources;
 mod rules;
 mod secret;
 mod service;
 mod serviceaccount;
-mod workload;
+mod storagewords;
+#[cfg(test)]
+mod testing;
 
+pub use face::Face;
 pub use kind::{Column, Kind, Row, Subresource};
 pub use strategy::{Context, NoStrategy, Strategy};
 
@@ -39,16 +48,32 @@ pub static KINDS: &[&Kind] = &[
     &event::KIND,
     &namespace::KIND,
     &node::KIND,
+    &persistentvolumeclaim::KIND,
     &pod::KIND,
     &secret::KIND,
     &serviceaccount::KIND,
     &service::KIND,
-    &deployment::KIND,
-    &replicaset::KIND,
+    &apps::controllerrevision::KIND,
+    &apps::daemonset::KIND,
+    &apps::deployment::KIND,
+    &apps::replicaset::KIND,
+    &apps::statefulset::KIND,
+    &autoscaler::KIND,
+    &batch::cronjob::KIND,
+    &batch::job::KIND,
+    &poddisruptionbudget::KIND,
+    &rbac::clusterrolebinding::KIND,
+    &rbac::clusterrole::KIND,
+    &rbac::rolebinding::KIND,
+    &rbac::role::KIND,
+    &priorityclass::KIND,
     &lease::KIND,
     &endpointslice::KIND,
     &actor::KIND,
 ];
+
+/// Groups and versions beside those in which objects are stored.
+pub static FACES: &[&Face] = &[&autoscaler::V1, &batch::cronjob::BETA];
 
 /// The kind stored under `resource` (`pods`, `deployments.apps`).
 pub fn by_resource(resource: &str) -> Option<&'static Kind> {
@@ -57,11 +82,20 @@ pub fn by_resource(resource: &str) -> Option<&'static Kind> {
 
 /// The kind served at `plural` in a group and version.
 pub fn by_path(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
-    KINDS.iter().copied().find(|k| k.group == group && k.plural == plural && k.versions.contains(&version))
+    let stored =
+        KINDS.iter().copied().find(|k| k.group == group && k.plural == plural && k.versions.contains(&version));
+    stored.or_else(|| face(group, version, plural).map(|f| f.kind))
+}
+
+/// The face served at `plural` in a group and version that is not the stored one.
+pub fn face(group: &str, version: &str, plural: &str) -> Option<&'static Face> {
+    FACES.iter().copied().find(|f| f.group == group && f.version == version && f.kind.plural == plural)
 }
 
 /// The kind with this `apiVersion` and `kind`.
 pub fn by_kind(api_version: &str, kind: &str) -> Option<&'static Kind> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    KINDS.iter().copied().find(|k| k.group == group && k.kind == kind && k.versions.contains(&version))
+    let stored = KINDS.iter().copied().find(|k| k.group == group && k.kind == kind && k.versions.contains(&version));
+    let face = || FACES.iter().find(|f| f.group == group && f.version == version && f.kind.kind == kind);
+    stored.or_else(|| face().map(|f| f.kind))
 }
