@@ -12,27 +12,41 @@ pub mod pod;
 pub mod strategy;
 
 mod actor;
+mod admission;
+mod apiservice;
 mod apps;
 mod autoscaler;
 mod batch;
 mod cells;
+mod certificatesigningrequest;
 mod configmap;
+mod customresourcedefinition;
+mod dra;
 mod endpoints;
 mod endpointslice;
 mod event;
+mod flowcontrol;
 mod json;
 mod lease;
+mod limitrange;
 mod namespace;
+mod networking;
 mod node;
+mod persistentvolume;
 mod persistentvolumeclaim;
 mod poddisruptionbudget;
+mod podtemplate;
 mod priorityclass;
 mod rbac;
+mod replicationcontroller;
+mod resourcequota;
 mod resources;
 mod rules;
+mod runtimeclass;
 mod secret;
 mod service;
 mod serviceaccount;
+mod storage;
 mod storagewords;
 #[cfg(test)]
 mod testing;
@@ -46,13 +60,19 @@ pub static KINDS: &[&Kind] = &[
     &configmap::KIND,
     &endpoints::KIND,
     &event::KIND,
+    &limitrange::KIND,
     &namespace::KIND,
     &node::KIND,
     &persistentvolumeclaim::KIND,
+    &persistentvolume::KIND,
     &pod::KIND,
+    &podtemplate::KIND,
+    &replicationcontroller::KIND,
+    &resourcequota::KIND,
     &secret::KIND,
     &serviceaccount::KIND,
     &service::KIND,
+    &apiservice::KIND,
     &apps::controllerrevision::KIND,
     &apps::daemonset::KIND,
     &apps::deployment::KIND,
@@ -61,14 +81,40 @@ pub static KINDS: &[&Kind] = &[
     &autoscaler::KIND,
     &batch::cronjob::KIND,
     &batch::job::KIND,
+    &certificatesigningrequest::KIND,
+    &networking::ingressclass::KIND,
+    &networking::ingress::KIND,
+    &networking::ipaddress::KIND,
+    &networking::networkpolicy::KIND,
+    &networking::servicecidr::KIND,
     &poddisruptionbudget::KIND,
     &rbac::clusterrolebinding::KIND,
     &rbac::clusterrole::KIND,
     &rbac::rolebinding::KIND,
     &rbac::role::KIND,
+    &storage::csidriver::KIND,
+    &storage::csinode::KIND,
+    &storage::csistoragecapacity::KIND,
+    &storage::storageclass::KIND,
+    &storage::volumeattachment::KIND,
+    &storage::volumeattributesclass::KIND,
+    &admission::mutatingpolicy::KIND,
+    &admission::mutatingpolicybinding::KIND,
+    &admission::mutatingwebhook::KIND,
+    &admission::validatingpolicy::KIND,
+    &admission::validatingpolicybinding::KIND,
+    &admission::validatingwebhook::KIND,
+    &customresourcedefinition::KIND,
     &priorityclass::KIND,
     &lease::KIND,
+    &runtimeclass::KIND,
     &endpointslice::KIND,
+    &flowcontrol::flowschema::KIND,
+    &flowcontrol::prioritylevel::KIND,
+    &dra::deviceclass::KIND,
+    &dra::resourceclaim::KIND,
+    &dra::resourceclaimtemplate::KIND,
+    &dra::resourceslice::KIND,
     &actor::KIND,
 ];
 

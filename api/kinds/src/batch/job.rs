@@ -108,9 +108,8 @@ impl Strategy for Job {
             }
         }
         let manager = text(&spec["managedBy"]);
-        if !manager.is_empty() && !manager.contains('/') {
-            let why = "must be a domain-prefixed path (such as \"acme.io/foo\")";
-            errors.push(FieldError::invalid("spec.managedBy", &spec["managedBy"], why));
+        if !manager.is_empty() {
+            rules::form(&mut errors, names::domain_path(manager), "spec.managedBy", manager);
         }
         errors
     }
