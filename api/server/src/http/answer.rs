@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::io::Write;
 
 /// Bodies from this size on are compressed where the client takes it (as kube-apiserver does).
-const GZIP_FROM: usize = 128 * 1024;
+pub(crate) const GZIP_FROM: usize = 128 * 1024;
 
 /// A refusal.
 pub(crate) fn error(error: &ApiError) -> HttpResponse {
@@ -52,7 +52,7 @@ pub(crate) fn value(request: &HttpRequest, value: &Value) -> HttpResponse {
     json(request, StatusCode::OK, Bytes::from(value.to_string()), &[])
 }
 
-fn pretty(request: &HttpRequest) -> bool {
+pub(crate) fn pretty(request: &HttpRequest) -> bool {
     request.query_string().split('&').any(|p| matches!(p, "pretty" | "pretty=true" | "pretty=1"))
 }
 

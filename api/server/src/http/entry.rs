@@ -1,6 +1,8 @@
 //! The way of a request: who, where to, may they, is there room, do it.
 
-use super::{answer, app::App, discover, negotiate::Form, params::Params, path, read, review, streams, watch, write};
+use super::{
+    answer, app::App, body, discover, negotiate::Form, params::Params, path, read, review, streams, watch, write,
+};
 use crate::{
     auth::{
         authenticate,
@@ -47,7 +49,11 @@ pub(crate) fn text(request: &HttpRequest, name: header::HeaderName) -> &str {
 
 /// Answers any request.
 pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpResponse {
-    let guarded = AssertUnwindSafe(handle(request, payload, &app)).catch_unwind().await;
+    let mut payload = Some(payload);
+    let guarded = AssertUnwindSafe(handle(request, &mut payload, &app)).catch_unwind().await;
+    if let Some(unread) = payload.filter(|_| !matches!(guarded, Ok(Ok(_)))) {
+        body::discard(unread).await;
+    }
     match guarded {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => answer::error(&error),
@@ -58,7 +64,15 @@ pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>
     }
 }
 
-async fn handle(request: HttpRequest, payload: Payload, app: &Data<App>) -> Result<HttpResponse, ApiError> {
+/// The body of a request; gone once a handler has taken it.
+type Unread = Option<Payload>;
+
+/// The body, for the handler that reads it.
+fn take(payload: &mut Unread) -> Result<Payload, ApiError> {
+    payload.take().ok_or_else(|| ApiError::internal("the body was read before"))
+}
+
+async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> Result<HttpResponse, ApiError> {
     let segments = path::segments(request.path())?;
     if let Some(response) = discover::public(&request, &segments, app) {
         return response;
@@ -69,7 +83,7 @@ async fn handle(request: HttpRequest, payload: Payload, app: &Data<App>) -> Resu
         return Ok(response);
     }
     if let Some(kind) = review::find(&segments) {
-        return review::answer(&request, payload, kind, &user).await;
+        return review::answer(&request, take(payload)?, kind, &user).await;
     }
     let target = path::target(&segments)?;
     let params = Params::parse(request.query_string())?;
@@ -116,7 +130,7 @@ fn verb(method: &Method, target: &Target, params: &Params) -> Option<&'static st
 
 async fn serve(
     request: Request,
-    payload: Payload,
+    payload: &mut Unread,
     verb: &'static str,
     app: &Data<App>,
 ) -> Result<HttpResponse, ApiError> {
@@ -142,14 +156,14 @@ async fn serve(
     let writes = !matches!(verb, "get" | "list");
     let _place = if exempt { None } else { Some(app.limits.enter(writes)?) };
     match verb {
-        _ if streams => streams::serve(request, payload, app).await,
+        _ if streams => streams::serve(request, take(payload)?, app).await,
         "get" => read::get(&request, app).await,
         "list" => read::list(&request, app).await,
         "watch" => watch::serve(&request, app).await,
-        "create" => write::create(&request, payload, app).await,
-        "update" => write::update(&request, payload, app).await,
-        "patch" => write::patch(&request, payload, app).await,
-        "delete" => write::delete(&request, payload, app).await,
-        _ => write::delete_collection(&request, payload, app).await,
+        "create" => write::create(&request, take(payload)?, app).await,
+        "update" => write::update(&request, take(payload)?, app).await,
+        "patch" => write::patch(&request, take(payload)?, app).await,
+        "delete" => write::delete(&request, take(payload)?, app).await,
+        _ => write::delete_collection(&request, take(payload)?, app).await,
     }
 }

@@ -6,6 +6,7 @@ mod body;
 mod discover;
 mod entry;
 mod limits;
+mod listing;
 mod metrics;
 mod negotiate;
 mod openapi;

@@ -1,9 +1,9 @@
 //! GET of an object and of a list.
 
-use super::{answer, app::App, entry::Request, negotiate::Form};
+use super::{answer, app::App, entry::Request, listing, negotiate::Form};
 use crate::verbs::{ListOptions, Page, list::inconsistent};
 use actix_web::{HttpResponse, http::StatusCode};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use podium_kinds::Kind;
 use podium_machinery::{
     partial,
@@ -65,7 +65,7 @@ pub(crate) async fn list(request: &Request, app: &App) -> Result<HttpResponse, A
     let metadata = metadata(&page);
     let now = app.api.backend().now();
     let body = match form {
-        Form::Plain => concatenate(kind, &page, &metadata),
+        Form::Plain => return Ok(listing::answer(&request.http, kind, page, &metadata)),
         Form::Metadata => {
             let values: Vec<Value> = page.objects.iter().map(|o| o.value()).collect();
             partial::list(values.iter(), metadata).to_string().into()
@@ -99,24 +99,4 @@ fn metadata(page: &Page) -> Value {
         metadata["remainingItemCount"] = json!(remaining);
     }
     metadata
-}
-
-/// The list out of the texts of its objects; nothing is parsed.
-pub(crate) fn concatenate(kind: &Kind, page: &Page, metadata: &Value) -> Bytes {
-    let head = format!(
-        "{{\"kind\":{:?},\"apiVersion\":{:?},\"metadata\":{metadata},\"items\":[",
-        kind.list_kind,
-        kind.api_version()
-    );
-    let size: usize = page.objects.iter().map(|o| o.json.len() + 1).sum();
-    let mut body = BytesMut::with_capacity(head.len() + size + 2);
-    body.extend_from_slice(head.as_bytes());
-    for (i, object) in page.objects.iter().enumerate() {
-        if i > 0 {
-            body.extend_from_slice(b",");
-        }
-        body.extend_from_slice(&object.json);
-    }
-    body.extend_from_slice(b"]}");
-    body.freeze()
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, sync::atomic::Ordering, time::Duration};
 use tokio::net::TcpStream;
 
+mod http2;
 mod relay;
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";

@@ -5,7 +5,8 @@ use super::{
     app::App,
     body,
     entry::Request,
-    read::{concatenate, included, render},
+    listing,
+    read::{included, render},
 };
 use crate::verbs::{ListOptions, Page, Patch, Written, subresource};
 use actix_web::{HttpResponse, http::StatusCode, web::Payload};
@@ -218,6 +219,5 @@ pub(crate) async fn delete_collection(
     let objects = app.api.delete_collection(&request.user, kind, &page.objects, &options).await?;
     let page = Page { objects, ..page };
     let metadata = json!({"resourceVersion": page.revision.to_string()});
-    let body = concatenate(kind, &page, &metadata);
-    Ok(answer::json(&request.http, StatusCode::OK, body, &[]))
+    Ok(listing::answer(&request.http, kind, page, &metadata))
 }

@@ -13,6 +13,13 @@ use serde_json::{Value, json};
 /// Kinds whose creator sets the status: a node registers itself with what it has.
 const STATUS_ON_CREATE: &[&str] = &["nodes"];
 
+/// The outer error is the store's: its cause, the name, and whether the name was generated.
+type Attempt = Result<Result<Written, ApiError>, (WriteError, String, bool)>;
+
+fn settled(kind: &Kind, attempt: Attempt) -> Result<Written, ApiError> {
+    attempt.unwrap_or_else(|(error, name, _)| Err(commit::explain(kind, &name, error)))
+}
+
 impl Api {
     /// Creates `object`; `namespace` is empty for cluster-scoped kinds.
     ///
@@ -28,18 +35,18 @@ impl Api {
         if kind.live {
             return Err(ApiError::method_not_allowed());
         }
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match self.create_once(user, kind, namespace, object.clone(), options).await {
-                Err((WriteError::AlreadyExists, _, true)) if attempts < CONFLICT_RETRIES => {}
-                Err((error, name, _)) => return Err(commit::explain(kind, &name, error)),
-                Ok(result) => return result,
+        // Only a name that is yet to be made may be made again.
+        if meta::name(&object).is_empty() {
+            for _ in 1..CONFLICT_RETRIES {
+                match self.create_once(user, kind, namespace, object.clone(), options).await {
+                    Err((WriteError::AlreadyExists, _, true)) => {}
+                    done => return settled(kind, done),
+                }
             }
         }
+        settled(kind, self.create_once(user, kind, namespace, object, options).await)
     }
 
-    /// The outer error is the store's: its cause, the name, and whether the name was generated.
     async fn create_once(
         &self,
         user: &User,
@@ -47,7 +54,7 @@ impl Api {
         namespace: &str,
         mut object: Value,
         options: &WriteOptions,
-    ) -> Result<Result<Written, ApiError>, (WriteError, String, bool)> {
+    ) -> Attempt {
         let generated = match self.begin(kind, namespace, &mut object) {
             Ok(generated) => generated,
             Err(error) => return Ok(Err(error)),

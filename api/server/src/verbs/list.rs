@@ -160,7 +160,7 @@ impl Api {
             None => {
                 self.backend().settle().await;
             }
-            Some(revision) => self.reach(revision).await?,
+            Some(revision) => self.reach(kind, revision).await?,
         }
         match asked {
             Some(revision) if exact => {
@@ -182,8 +182,9 @@ impl Api {
     }
 
     /// Waits until memory has reached `revision`.
-    pub(super) async fn reach(&self, revision: u64) -> Result<(), ApiError> {
-        if revision <= self.backend().revision() {
+    pub(super) async fn reach(&self, kind: &'static Kind, revision: u64) -> Result<(), ApiError> {
+        // Live kinds have revisions of their own, and are always up to date.
+        if kind.live || revision <= self.backend().revision() {
             return Ok(());
         }
         let current = self.backend().settle().await;

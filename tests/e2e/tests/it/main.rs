@@ -6,4 +6,5 @@ mod bad_input;
 mod demo;
 mod healing;
 mod network;
+mod pods;
 mod workloads;
