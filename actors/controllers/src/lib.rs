@@ -5,6 +5,7 @@
 
 pub mod affinity;
 pub mod controller;
+pub mod cronjob;
 pub mod daemonset;
 pub mod deployment;
 pub mod endpoints;
@@ -12,6 +13,7 @@ pub mod eventttl;
 pub mod garbagecollector;
 pub mod hash;
 pub mod history;
+pub mod job;
 pub mod namespace;
 pub mod nodeipam;
 pub mod nodelifecycle;
@@ -48,6 +50,8 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(replicaset::ReplicationController),
         Box::new(statefulset::StatefulSetController),
         Box::new(daemonset::DaemonSetController),
+        Box::new(job::JobController),
+        Box::new(cronjob::CronJobController),
         Box::new(endpoints::EndpointsController),
         Box::new(endpoints::EndpointSliceController),
         Box::new(namespace::NamespaceController),

@@ -8,6 +8,7 @@ mod rank;
 mod status;
 
 pub use kind::Replicated;
+pub use rank::first_to_go;
 
 use crate::{Controller, Ids, Plan, View, owners, pods, resource, selector, template, time, view::Item, write};
 use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
@@ -110,7 +111,7 @@ fn scale<T: Replicated>(
         plan.note = format!("{} of {wanted} pods: creating {count}", active.len());
     } else if active.len() > wanted {
         let count = (active.len() - wanted).min(BURST_LIMIT);
-        for pod in rank::first_to_go(view, set, active, now).into_iter().take(count) {
+        for pod in first_to_go(view, set, active, now).into_iter().take(count) {
             plan.writes.push(write::delete(resource::PODS, pod));
             let message = format!("Deleted pod: {}", pod.key().name);
             plan.events.push(write::event(set, "Normal", "SuccessfulDelete", message));

@@ -1,8 +1,10 @@
 //! Controllers on a model cluster.
 
+mod cron;
 mod daemons;
 mod endpoints;
 mod harness;
+mod jobs;
 mod nodes;
 mod ownership;
 mod replication;
