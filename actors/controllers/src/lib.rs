@@ -3,11 +3,17 @@
 //! Level-triggered: events update the [`View`] and wake a key; they carry no data into a
 //! decision. Deliberately absent: the clock, randomness, I/O, `HashMap` iteration.
 
+pub mod affinity;
 pub mod controller;
+pub mod cronjob;
+pub mod daemonset;
 pub mod deployment;
 pub mod endpoints;
 pub mod eventttl;
 pub mod garbagecollector;
+pub mod hash;
+pub mod history;
+pub mod job;
 pub mod namespace;
 pub mod nodeipam;
 pub mod nodelifecycle;
@@ -22,7 +28,10 @@ pub mod resources;
 pub mod rootca;
 pub mod selector;
 pub mod serviceaccount;
+pub mod share;
+pub mod statefulset;
 pub mod taints;
+pub mod template;
 pub mod time;
 pub mod view;
 pub mod write;
@@ -38,6 +47,11 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
     Ok(vec![
         Box::new(deployment::DeploymentController),
         Box::new(replicaset::ReplicaSetController),
+        Box::new(replicaset::ReplicationController),
+        Box::new(statefulset::StatefulSetController),
+        Box::new(daemonset::DaemonSetController),
+        Box::new(job::JobController),
+        Box::new(cronjob::CronJobController),
         Box::new(endpoints::EndpointsController),
         Box::new(endpoints::EndpointSliceController),
         Box::new(namespace::NamespaceController),
