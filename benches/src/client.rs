@@ -1,6 +1,7 @@
 //! A lean HTTP/1.1 client over TLS with the administrator's certificate: one connection each, so
 //! that what is measured is the server.
 
+use crate::stats::{Latencies, Run, Runs};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use bytes::Bytes;
@@ -57,42 +58,55 @@ impl Dialer {
         Ok(Connection { sender })
     }
 
-    /// Runs `total` requests over `clients` connections; latencies and requests per second.
+    /// `runs` runs of `size` requests each over `clients` connections; requests are numbered through.
     pub async fn load(
         &self,
         clients: usize,
-        total: usize,
+        runs: usize,
+        size: usize,
         request: impl Fn(usize) -> (String, String, Option<String>) + Clone + Send + Sync + 'static,
-    ) -> Result<(crate::stats::Latencies, f64)> {
+    ) -> Result<Runs> {
         let mut connections = Vec::new();
         for _ in 0..clients {
             connections.push(self.connect().await?);
         }
-        let began = Instant::now();
-        let tasks: Vec<_> = connections
-            .into_iter()
-            .enumerate()
-            .map(|(c, mut connection)| {
-                let request = request.clone();
-                tokio::spawn(async move {
-                    let mut took = Vec::new();
-                    for n in (c..total).step_by(clients) {
-                        let (method, path, body) = request(n);
-                        let from = Instant::now();
-                        connection.ask(&method, &path, body).await?;
-                        took.push(from.elapsed());
-                    }
-                    anyhow::Ok(took)
+        let mut all = Vec::with_capacity(runs);
+        for run in 0..runs {
+            let began = Instant::now();
+            let tasks: Vec<_> = connections
+                .drain(..)
+                .enumerate()
+                .map(|(first, connection)| {
+                    let numbers = (run * size + first..(run + 1) * size).step_by(clients);
+                    tokio::spawn(ask_all(connection, numbers, request.clone()))
                 })
-            })
-            .collect();
-        let mut all = Vec::with_capacity(total);
-        for task in tasks {
-            all.extend(task.await??);
+                .collect();
+            let mut latencies = Vec::with_capacity(size);
+            for task in tasks {
+                let (connection, took) = task.await??;
+                connections.push(connection);
+                latencies.extend(took);
+            }
+            all.push(Run { took: began.elapsed(), latencies: Latencies::new(latencies) });
         }
-        let rate = all.len() as f64 / began.elapsed().as_secs_f64();
-        Ok((crate::stats::Latencies::new(all), rate))
+        Ok(Runs(all))
     }
+}
+
+/// Asks one request after the other; what each took.
+async fn ask_all(
+    mut connection: Connection,
+    numbers: impl Iterator<Item = usize>,
+    request: impl Fn(usize) -> (String, String, Option<String>),
+) -> Result<(Connection, Vec<Duration>)> {
+    let mut took = Vec::new();
+    for n in numbers {
+        let (method, path, body) = request(n);
+        let from = Instant::now();
+        connection.ask(&method, &path, body).await?;
+        took.push(from.elapsed());
+    }
+    Ok((connection, took))
 }
 
 /// One connection.
@@ -108,6 +122,15 @@ impl Connection {
         let body = response.into_body().collect().await?.to_bytes();
         ensure!(status.is_success(), "{method} {path}: {status}: {}", String::from_utf8_lossy(&body));
         Ok(body)
+    }
+    /// GETs a large body, which is read to its end but not kept; its size.
+    pub async fn count(&mut self, path: &str) -> Result<usize> {
+        let mut body = self.open("GET", path, None).await?.into_body();
+        let mut bytes = 0;
+        while let Some(frame) = body.frame().await {
+            bytes += frame?.data_ref().map_or(0, Bytes::len);
+        }
+        Ok(bytes)
     }
     /// The answer, its body yet to be read.
     pub async fn open(&mut self, method: &str, path: &str, body: Option<String>) -> Result<http::Response<Incoming>> {

@@ -10,8 +10,9 @@ mod rows;
 mod stats;
 mod table;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use podium_e2e::{Cluster, with_cluster};
 use table::Table;
 
@@ -29,15 +30,21 @@ fn main() {
 }
 
 async fn measure(args: &Args, cluster: &Cluster) -> Result<()> {
+    // A thousand watchers are a thousand connections.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("raising the limit of open files")?;
     let mut table = Table::new(&args.only);
-    table.print_head();
+    table.head();
     rows::startup::rows(&mut table, cluster).await?;
     rows::memory::idle(&mut table, cluster)?;
-    rows::writes::rows(&mut table, cluster).await?;
+    rows::pods::rows(&mut table, cluster).await?;
+    rows::writes::small(&mut table, cluster).await?;
+    rows::memory::loaded(&mut table, cluster)?;
+    rows::writes::large(&mut table, cluster).await?;
     rows::reads::rows(&mut table, cluster).await?;
     rows::watch::rows(&mut table, cluster).await?;
-    rows::memory::loaded(&mut table, cluster)?;
-    rows::pods::rows(&mut table, cluster).await?;
     rows::deployment::rows(&mut table, cluster).await?;
+    rows::memory::after(&mut table, cluster)?;
+    table.end();
     Ok(())
 }

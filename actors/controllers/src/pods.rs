@@ -18,6 +18,12 @@ pub fn scheduler(pod: &Pod) -> &str {
     name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_SCHEDULER)
 }
 
+/// Whether the pod says which pods it wants, or does not want, near it.
+pub fn neighbourly(pod: &Pod) -> bool {
+    let affinity = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref());
+    affinity.is_some_and(|affinity| affinity.pod_affinity.is_some() || affinity.pod_anti_affinity.is_some())
+}
+
 /// `status.phase`, or `""`.
 pub fn phase(pod: &Pod) -> &str {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()

@@ -127,7 +127,7 @@ impl Hub {
 
 impl Backend for Hub {
     fn snapshot(&self, kind: &'static Kind) -> Arc<Snapshot> {
-        if kind.live { self.live.snapshot(self.applied()) } else { self.shelf(kind).snapshot() }
+        if kind.live { self.live.snapshot() } else { self.shelf(kind).snapshot() }
     }
     fn snapshot_at(&self, kind: &'static Kind, revision: u64) -> Option<Arc<Snapshot>> {
         if kind.live { Some(self.snapshot(kind)) } else { self.shelf(kind).snapshot_at(revision) }
@@ -168,7 +168,7 @@ impl Backend for Hub {
         .boxed()
     }
     fn watch(&self, kind: &'static Kind, since: u64) -> Result<Subscription, Expired> {
-        self.shelf(kind).subscribe(since, self.applied())
+        if kind.live { self.live.watch(since) } else { self.shelf(kind).subscribe(since, self.applied()) }
     }
     fn now(&self) -> Timestamp {
         Timestamp::now()

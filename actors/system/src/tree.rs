@@ -99,8 +99,8 @@ fn store(tree: &Tree, hub: &Arc<Hub>, settings: &Settings) -> ChildSpec {
     let kinds: Arc<HashMap<&'static str, KindHandle>> =
         Arc::new(KINDS.iter().map(|k| (k.resource, KindHandle::new())).collect());
     let actors = KINDS.iter().filter(|k| !k.live).map(|kind| {
-        let (shelf, feed) = (hub.shelf(kind), feed.clone());
-        child(kind.resource, &kinds[kind.resource], move || KindActor::new(shelf.clone(), feed.clone()))
+        let hub = hub.clone();
+        child(kind.resource, &kinds[kind.resource], move || KindActor::new(hub.clone(), kind))
     });
     let kind_actors = SupervisorHandle::new(actors.collect());
     let h = hub.clone();

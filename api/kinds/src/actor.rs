@@ -26,7 +26,7 @@ pub static KIND: Kind = Kind {
     namespaced: false,
     resource: "actors.supervision.podium.dev",
     schema: "dev.podium.supervision.v1alpha1.Actor",
-    verbs: &["delete", "get", "list"],
+    verbs: &["delete", "get", "list", "watch"],
     subresources: &[],
     columns: &[
         Column::NAME,

@@ -15,6 +15,16 @@ pub(crate) fn name(object: &Value) -> Value {
     json!(podium_types::meta::name(object))
 }
 
+/// The row of kinds of which nothing more is shown.
+pub(crate) fn name_and_age(object: &Value, now: Timestamp) -> Vec<Value> {
+    vec![name(object), age(object, now)]
+}
+
+/// The row of kinds that kubectl shows with the time they were made.
+pub(crate) fn name_and_creation(object: &Value, _now: Timestamp) -> Vec<Value> {
+    vec![name(object), json!(text(&object["metadata"]["creationTimestamp"]))]
+}
+
 /// The object's age, such as `5m30s`.
 pub(crate) fn age(object: &Value, now: Timestamp) -> Value {
     json!(since(&object["metadata"]["creationTimestamp"], now))

@@ -63,7 +63,7 @@ impl Strategy for EndpointSlice {
         let kind = &object["addressType"];
         rules::required_one_of(&mut errors, kind, "addressType", &["FQDN", "IPv4", "IPv6"]);
         let endpoints = items(&object["endpoints"]);
-        too_many(&mut errors, endpoints.len(), MAX_ENDPOINTS, "endpoints");
+        rules::too_many(&mut errors, endpoints.len(), MAX_ENDPOINTS, "endpoints");
         for (i, endpoint) in endpoints.iter().enumerate() {
             addresses(&mut errors, &endpoint["addresses"], text(kind), &format!("endpoints[{i}].addresses"));
         }
@@ -78,19 +78,12 @@ impl Strategy for EndpointSlice {
     }
 }
 
-fn too_many(errors: &mut Errors, count: usize, max: usize, path: &str) {
-    if count > max {
-        let message = format!("Too many: {count}: must have at most {max} items");
-        errors.push(FieldError { reason: "FieldValueTooMany", field: path.to_owned(), message });
-    }
-}
-
 fn addresses(errors: &mut Errors, list: &Value, kind: &str, path: &str) {
     let list = items(list);
     if list.is_empty() {
         errors.push(FieldError::required(path, "must contain at least 1 address"));
     }
-    too_many(errors, list.len(), MAX_ADDRESSES, path);
+    rules::too_many(errors, list.len(), MAX_ADDRESSES, path);
     for (i, address) in list.iter().map(text).enumerate() {
         let path = format!("{path}[{i}]");
         let checked = match kind {
@@ -104,7 +97,7 @@ fn addresses(errors: &mut Errors, list: &Value, kind: &str, path: &str) {
 }
 
 fn ports(errors: &mut Errors, ports: &[Value]) {
-    too_many(errors, ports.len(), MAX_PORTS, "ports");
+    rules::too_many(errors, ports.len(), MAX_PORTS, "ports");
     let mut seen = BTreeSet::new();
     for (i, port) in ports.iter().enumerate() {
         let path = format!("ports[{i}]");

@@ -98,6 +98,11 @@ pub(crate) fn remove(value: &mut Value, name: &str) {
     }
 }
 
+/// Takes a member out of the object at a dotted path; `Null` where there is none.
+pub(crate) fn take(value: &mut Value, path: &str, name: &str) -> Value {
+    at_mut(value, path).and_then(Value::as_object_mut).and_then(|map| map.remove(name)).unwrap_or_default()
+}
+
 /// Gives a member its old value back, or takes it away where it had none.
 pub(crate) fn carry(value: &mut Value, old: &Value, name: &str) {
     match old.get(name) {

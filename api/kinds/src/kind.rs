@@ -127,6 +127,32 @@ impl Column {
 }
 
 impl Kind {
+    /// What most kinds have: namespaced, every verb, name and age. A kind's file names what is different.
+    pub(crate) const PLAIN: Self = Self {
+        group: "",
+        versions: &["v1"],
+        kind: "",
+        list_kind: "",
+        plural: "",
+        singular: "",
+        short_names: &[],
+        categories: &[],
+        namespaced: true,
+        resource: "",
+        schema: "",
+        verbs: ALL_VERBS,
+        subresources: &[],
+        columns: &[Column::NAME, Column::AGE],
+        row: crate::cells::name_and_age,
+        selectable: &[],
+        select: None,
+        generation: false,
+        graceful: None,
+        sealed: false,
+        live: false,
+        strategy: &crate::NoStrategy,
+    };
+
     /// `v1` or `apps/v1`, of the storage version.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.versions[0].to_owned() } else { format!("{}/{}", self.group, self.versions[0]) }

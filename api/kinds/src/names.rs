@@ -145,6 +145,23 @@ pub fn ip(address: &str) -> Checked {
     check(parsed.is_ok(), "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
 }
 
+/// A network in CIDR notation.
+pub fn cidr(network: &str) -> Checked {
+    let parsed = network.contains('/') && network.parse::<ipnetwork::IpNetwork>().is_ok();
+    check(parsed, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")
+}
+
+/// A path under a domain, as controllers and finalizers are called: `example.com/name`.
+pub fn domain_path(name: &str) -> Checked {
+    let Some((domain, path)) = name.split_once('/').filter(|(domain, path)| !domain.is_empty() && !path.is_empty())
+    else {
+        return Err("must be a domain-prefixed path (such as \"acme.io/foo\")".to_owned());
+    };
+    dns_subdomain(domain)?;
+    let known = path.bytes().all(|c| c.is_ascii_alphanumeric() || b"/:@-._~%!$&'()*+,;=".contains(&c));
+    check(known, "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +179,8 @@ mod tests {
             (port_name, &["http", "a1-b"], &["", "80", "a--b", "-a", "HTTP", "abcdefghijklmnop"]),
             (data_key, &["a", ".a", "A_b-c"], &["", ".", "..", "..a", "a/b"]),
             (env_name, &["A", "a.b c"], &["", "a=b", "ä"]),
+            (cidr, &["10.0.0.0/8", "fd00::/64"], &["", "10.0.0.0", "10.0.0.0/33"]),
+            (domain_path, &["a.io/x", "a/b/c"], &["", "a.io", "/x", "A/x", "a/ b"]),
             (ip, &["10.0.0.1", "::1"], &["", "10.0.0", "10.0.0.01"]),
         ];
         for (form, good, bad) in cases {

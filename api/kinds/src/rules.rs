@@ -74,6 +74,67 @@ pub(crate) fn within(errors: &mut Errors, value: &Value, path: &str, range: Rang
     }
 }
 
+/// A count or a percentage as its number, 0 where there is none; reports what is neither.
+pub(crate) fn count_or_percent(errors: &mut Errors, value: &Value, path: &str) -> Option<i64> {
+    const PERCENT: &str = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or \
+                           '93%', regex used for validation is '[0-9]+%')";
+    if is_unset(value) {
+        return Some(0);
+    }
+    let Some(percent) = value.as_str() else {
+        at_least(errors, value, path, 0);
+        return value.as_i64();
+    };
+    let number = percent_of(percent);
+    if number.is_none() {
+        errors.push(FieldError::invalid(path, value, PERCENT));
+    }
+    number
+}
+
+/// The number of a text such as `25%`.
+fn percent_of(text: &str) -> Option<i64> {
+    let digits = text.strip_suffix('%').filter(|d| !d.is_empty() && d.bytes().all(|c| c.is_ascii_digit()))?;
+    // Too many digits for a number is more than any percentage.
+    Some(digits.parse().unwrap_or(i64::MAX))
+}
+
+/// Reports a percentage that is more than the whole.
+pub(crate) fn at_most_all(errors: &mut Errors, value: &Value, path: &str) {
+    if value.as_str().and_then(percent_of).is_some_and(|percent| percent > 100) {
+        errors.push(FieldError::invalid(path, value, "must not be greater than 100%"));
+    }
+}
+
+/// Reports a list that is longer than allowed.
+pub(crate) fn too_many(errors: &mut Errors, count: usize, max: usize, path: &str) {
+    if count > max {
+        let message = format!("Too many: {count}: must have at most {max} items");
+        errors.push(FieldError { reason: "FieldValueTooMany", field: path.to_owned(), message });
+    }
+}
+
+/// Reports a missing string.
+pub(crate) fn required(errors: &mut Errors, value: &Value, path: &str, why: &str) {
+    if is_unset(value) {
+        errors.push(FieldError::required(path, why));
+    }
+}
+
+/// Reports numbers below 0 in some fields of an object.
+pub(crate) fn not_negative(errors: &mut Errors, object: &Value, path: &str, fields: &[&str]) {
+    for field in fields {
+        at_least(errors, &object[*field], &child(path, field), 0);
+    }
+}
+
+/// Reports changed fields of an object that may not change.
+pub(crate) fn fixed(errors: &mut Errors, new: &Value, old: &Value, path: &str, fields: &[&str]) {
+    for field in fields {
+        immutable(errors, &new[*field], &old[*field], &child(path, field));
+    }
+}
+
 /// Reports what is not a port number; absent is 0, as in Go.
 pub(crate) fn port(errors: &mut Errors, value: &Value, path: &str) {
     let number = if value.is_null() { json!(0) } else { value.clone() };

@@ -103,15 +103,28 @@ impl Feed {
     /// # Errors
     /// [`StoreError::Compacted`] or [`StoreError::Replaced`]: load again. Else what the database refuses.
     pub async fn changes_since(&mut self, since: u64, limit: u32) -> Result<Changes, StoreError> {
+        self.changes(None, since, limit).await
+    }
+
+    /// The same of one kind alone: nothing else leaves the database.
+    ///
+    /// # Errors
+    /// As [`Feed::changes_since`].
+    pub async fn changes_of(&mut self, kind: &Kind, since: u64, limit: u32) -> Result<Changes, StoreError> {
+        self.changes(Some(kind.resource), since, limit).await
+    }
+
+    async fn changes(&mut self, resource: Option<&str>, since: u64, limit: u32) -> Result<Changes, StoreError> {
         // One statement, so that the revision and the rows come from one snapshot.
         let rows = sqlx::query(
             "SELECT r.rv AS newest, r.compacted, r.incarnation, c.* FROM store.rev r LEFT JOIN LATERAL (
                  SELECT rv, typ::text AS typ, res, ns, name, uid, prev_rv, data::text AS data, sealed,
                         prev_data::text AS prev_data, prev_sealed
-                 FROM store.changes WHERE rv > $1 ORDER BY rv LIMIT $2) c ON true",
+                 FROM store.changes WHERE rv > $1 AND ($3 IS NULL OR res = $3) ORDER BY rv LIMIT $2) c ON true",
         )
         .bind(signed(since))
         .bind(i64::from(limit))
+        .bind(resource)
         .fetch_all(self.db.pool())
         .await?;
         let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;

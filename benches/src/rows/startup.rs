@@ -24,12 +24,7 @@ pub async fn rows(table: &mut Table, cluster: &Cluster) -> Result<()> {
         node.push(Duration::from_millis(ready + step("node Ready")?));
     }
     let (api, node) = (Latencies::new(api).ms(0.5), Latencies::new(node).ms(0.5));
-    table.print(
-        "start: API ready, fresh database",
-        &format!("{api:.0} ms (median of {RUNS})"),
-        "2000 ms",
-        api <= 2000.0,
-    );
-    table.print("start: node Ready", &format!("{node:.0} ms (median of {RUNS})"), "5000 ms", node <= 5000.0);
+    table.row("start: API ready, fresh database", &format!("{api:.0} ms (median of {RUNS})"), "2000 ms", api <= 2000.0);
+    table.row("start: node Ready", &format!("{node:.0} ms (median of {RUNS})"), "5000 ms", node <= 5000.0);
     Ok(())
 }

@@ -52,6 +52,6 @@ pub async fn rows(table: &mut Table, cluster: &Cluster) -> Result<()> {
     }
     let took = Latencies::new(took);
     let (p50, p99) = (took.ms(0.5), took.ms(0.99));
-    table.print(name, &format!("p50 {p50:.1} ms, p99 {p99:.1} ms, {} events", took.len()), "p99 25 ms", p99 <= 25.0);
+    table.row(name, &format!("p50 {p50:.1} ms, p99 {p99:.1} ms, {} events", took.len()), "p99 25 ms", p99 <= 25.0);
     Ok(())
 }

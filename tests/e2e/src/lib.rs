@@ -1,7 +1,10 @@
 //! A real cluster for a test: PostgreSQL, control plane, agent and containers, in a network
 //! namespace of its own, ended and removed with the test however that ends.
 
-use anyhow::{Context, Result, bail, ensure};
+mod registry;
+
+use crate::registry::Registry;
+use anyhow::{Context, Result, bail};
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use nix::sched::{CloneFlags, unshare};
 use std::{
@@ -16,16 +19,16 @@ use tempfile::TempDir;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Address of the node in the test's network namespace (TEST-NET-2).
 pub const NODE_IP: &str = "198.51.100.1";
-/// Name that the demo image has beside `podium/demo:1`.
-pub const IMAGES: &[&str] =
-    &["podium/demo:1", "nginx:stable-alpine", "nginx:latest", "alpine:latest", "busybox:latest"];
+/// Name of the image that [`Cluster::load_images`] loads.
+const DEMO: &str = "podium/demo:1";
 
 /// A running cluster.
 pub struct Cluster {
     /// Its data directory.
     pub data: PathBuf,
-    _dir: TempDir,
+    dir: TempDir,
     guard: Child,
+    _registry: Registry,
 }
 
 /// Runs `test` with a fresh cluster, or says why not.
@@ -33,6 +36,18 @@ pub struct Cluster {
 /// # Panics
 /// When the test fails.
 pub fn with_cluster<F: Future<Output = Result<()>>>(test: impl FnOnce(Cluster) -> F) {
+    with_cluster_in(UPLINK, test);
+}
+
+/// The same on a machine that is in no network.
+///
+/// # Panics
+/// When the test fails.
+pub fn with_lonely_cluster<F: Future<Output = Result<()>>>(test: impl FnOnce(Cluster) -> F) {
+    with_cluster_in(&[], test);
+}
+
+fn with_cluster_in<F: Future<Output = Result<()>>>(network: &[&str], test: impl FnOnce(Cluster) -> F) {
     if !nix::unistd::geteuid().is_root() {
         println!("skipped: a real cluster needs root");
         return;
@@ -40,29 +55,32 @@ pub fn with_cluster<F: Future<Output = Result<()>>>(test: impl FnOnce(Cluster) -
     let outcome = (|| {
         // Whoever installed one before us wins; all are ring's.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        own_network()?;
+        own_network(network)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(async {
             let cluster = Cluster::start()?;
             test(cluster).await
         })
     })();
+    #[allow(clippy::panic, reason = "a test fails by it")]
     if let Err(error) = outcome {
         panic!("{error:?}");
     }
 }
 
-/// Moves this process into a network namespace with one address and a default route to nowhere.
-fn own_network() -> Result<()> {
+/// One address ([`NODE_IP`]), and a default route to nowhere; arguments of ip(8).
+const UPLINK: &[&str] = &[
+    "link add node0 type veth peer name wire0",
+    "link set node0 up",
+    "link set wire0 up",
+    "addr add 198.51.100.1/24 dev node0",
+    "route add default via 198.51.100.254 dev node0",
+];
+
+/// Moves this process into a network namespace with these settings.
+fn own_network(network: &[&str]) -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).context("making a network namespace")?;
-    for line in [
-        "link set lo up",
-        "link add node0 type veth peer name wire0",
-        "link set node0 up",
-        "link set wire0 up",
-        &format!("addr add {NODE_IP}/24 dev node0"),
-        "route add default via 198.51.100.254 dev node0",
-    ] {
+    for line in ["link set lo up"].iter().chain(network) {
         run("ip", &line.split(' ').collect::<Vec<_>>())?;
     }
     Ok(())
@@ -71,9 +89,9 @@ fn own_network() -> Result<()> {
 /// The `podium` binary of this build.
 pub fn podium() -> Result<PathBuf> {
     let me = std::env::current_exe()?;
-    let path = me.ancestors().nth(2).map(|p| p.join("podium")).context("no target directory")?;
-    ensure!(path.exists(), "{} is not built: cargo build -p podium", path.display());
-    Ok(path)
+    // Beside a program of the build, one up from a test.
+    let beside = me.ancestors().skip(1).take(2).map(|dir| dir.join("podium")).find(|path| path.is_file());
+    beside.with_context(|| format!("no podium beside {}: cargo build -p podium", me.display()))
 }
 
 /// Runs a program; its output, or its error with what it printed.
@@ -138,7 +156,11 @@ impl Cluster {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let cluster = Self { data, _dir: dir, guard };
+        std::fs::create_dir_all(&data)?;
+        let tar = dir.path().join("demo.tar");
+        run(root().join("tests/images/demo.sh"), &[&tar.to_string_lossy(), DEMO])?;
+        let registry = Registry::start(dir.path(), &tar, &data)?;
+        let cluster = Self { data, dir, guard, _registry: registry };
         cluster.up()?;
         Ok(cluster)
     }
@@ -176,14 +198,10 @@ impl Cluster {
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Client::try_from(config)?)
     }
-    /// Loads the demo image under all of [`IMAGES`].
+    /// Loads the demo image as `podium/demo:1`; other images are pulled from the registry.
     pub fn load_images(&self) -> Result<()> {
-        let tar = self.data.join("image.tar");
-        for name in IMAGES {
-            run(root().join("tests/images/demo.sh"), &[&tar.to_string_lossy(), name])?;
-            self.podium(&["image", "load", &tar.to_string_lossy()])?;
-        }
-        Ok(())
+        let tar = self.dir.path().join("demo.tar");
+        self.podium(&["image", "load", &tar.to_string_lossy()]).map(drop)
     }
     /// Pid of the child of `podium up` that runs `podium NAME` (`server`, `agent`).
     pub fn pid_of(&self, name: &str) -> Result<i32> {
@@ -206,7 +224,7 @@ impl Cluster {
         let text = std::fs::read_to_string(self.data.join("pg/data/postmaster.pid"))?;
         Ok(text.lines().next().unwrap_or_default().parse()?)
     }
-    /// An HTTP GET by busybox wget or curl from the node; the body.
+    /// An HTTP GET from the node; the body.
     pub fn get(&self, url: &str) -> Result<String> {
         run("curl", &["-sS", "--fail", "--max-time", "5", url])
     }

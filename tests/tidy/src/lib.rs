@@ -6,6 +6,8 @@ mod dependencies;
 mod files;
 #[cfg(test)]
 mod generated;
+#[cfg(test)]
+mod licences;
 
 /// The root of the checkout.
 #[cfg(test)]

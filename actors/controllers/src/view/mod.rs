@@ -89,6 +89,7 @@ pub struct View {
     /// Objects by the uid of each owner.
     pub dependents: Index<Ref>,
     loads: RedBlackTreeMapSync<String, Load>,
+    neighbourly: RedBlackTreeSetSync<Key>,
     everything: RedBlackTreeMapSync<Ref, Arc<Header>>,
     uids: RedBlackTreeMapSync<String, Ref>,
     deleting: RedBlackTreeSetSync<Ref>,
@@ -123,6 +124,7 @@ impl Default for View {
             slices_by_service: Index::default(),
             dependents: Index::default(),
             loads: RedBlackTreeMapSync::new_sync(),
+            neighbourly: RedBlackTreeSetSync::new_sync(),
             everything: RedBlackTreeMapSync::new_sync(),
             uids: RedBlackTreeMapSync::new_sync(),
             deleting: RedBlackTreeSetSync::new_sync(),
@@ -205,6 +207,10 @@ impl View {
     pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
         self.pods_by_node.get(node).filter_map(|key| self.pods.get(key))
     }
+    /// The pods with affinity or anti-affinity to other pods, in key order.
+    pub fn pods_with_affinity(&self) -> impl Iterator<Item = &Arc<Item<Pod>>> {
+        self.neighbourly.iter().filter_map(|key| self.pods.get(key))
+    }
     /// The pods that the object of that uid owns, in key order.
     pub fn pods_of<'a>(&'a self, owner: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
         let keys = self.dependents.get(owner).filter(|(resource, _)| *resource == resource::PODS);
@@ -256,9 +262,13 @@ impl View {
             }
             self.pending.remove(pods::scheduler(pod), pod.key());
             self.strays.remove(&pod.key().namespace, pod.key());
+            self.neighbourly.remove_mut(pod.key());
             self.weigh(pod, false);
         }
         if let Some(pod) = &new {
+            if pods::neighbourly(pod) {
+                self.neighbourly.insert_mut(pod.key().clone());
+            }
             match pods::node(pod) {
                 Some(node) => self.pods_by_node.insert(node, pod.key().clone()),
                 None if !pods::terminal(pod) && !pod.deleting() => {

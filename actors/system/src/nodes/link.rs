@@ -8,6 +8,8 @@ use tokio::sync::mpsc;
 
 /// How often an agent is asked for its tree.
 const EVERY: Duration = Duration::from_secs(2);
+/// How soon again where it did not answer.
+const RETRY: Duration = Duration::from_millis(250);
 /// Pause after a kill, so that the tree that is read next shows it.
 const AFTER_KILL: Duration = Duration::from_millis(50);
 
@@ -28,11 +30,13 @@ impl AgentLink {
         let (hub, agents, node) = (self.hub.clone(), self.agents.clone(), self.node.clone());
         let round = async move {
             let answer = agents.get(&*hub, &node, "/actors").await;
+            let actors = answer.ok().and_then(|body| serde_json::from_slice::<Vec<NodeStatus>>(&body).ok());
             // An agent that does not answer keeps its last tree: the Node's conditions tell of it.
-            if let Some(actors) = answer.ok().and_then(|body| serde_json::from_slice::<Vec<NodeStatus>>(&body).ok()) {
+            let pause = if actors.is_some() { EVERY } else { RETRY };
+            if let Some(actors) = actors {
                 hub.live.tell(&node, actors);
             }
-            if let Ok(Some(path)) = tokio::time::timeout(EVERY, kills.recv()).await {
+            if let Ok(Some(path)) = tokio::time::timeout(pause, kills.recv()).await {
                 if let Err(error) = agents.delete(&*hub, &node, &format!("/actors/{path}")).await {
                     tracing::warn!(node, path, %error, "killing an actor of an agent");
                 }

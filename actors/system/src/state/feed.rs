@@ -5,18 +5,14 @@
 //! is the truth, the short cut only saves the round trip.
 
 use super::{
-    kind::{Delta, KindHandle, KindMsg, Loaded},
+    kind::{Delta, KindHandle, KindMsg},
     writer::Outcome,
 };
-use crate::{
-    hub::{Hub, News},
-    shelf::BACKLOG,
-};
+use crate::hub::{Hub, News};
 use podium_kinds::{Kind, by_resource};
-use podium_machinery::state::{Event, Object, Snapshot};
-use podium_store::{ChangeRow, Changes, Database, Feed as Log, Listener, Span, StoreError, Wake};
+use podium_machinery::state::Event;
+use podium_store::{ChangeRow, Changes, Feed as Log, Listener, Span, StoreError, Wake};
 use podium_supervision::{Ctx, Handle, Worker};
-use podium_types::Key;
 use std::{
     collections::{BTreeMap, HashMap},
     mem,
@@ -29,8 +25,6 @@ use tokio::sync::oneshot;
 const POLL: Duration = Duration::from_millis(500);
 /// Changes read at a time.
 const PAGE: u32 = 2_000;
-/// Changes of all kinds read back for the watches of a kind that starts over.
-const HISTORY: u32 = (BACKLOG / 2) as u32;
 
 /// A batch that our writer committed. Its answers go out when it is dropped: the writes are
 /// durable, whatever becomes of this message.
@@ -64,14 +58,6 @@ impl Drop for Committed {
     }
 }
 
-/// What the feed hears.
-pub enum FeedMsg {
-    /// Our writer committed.
-    Committed(Committed),
-    /// A KindActor starts over.
-    Load(&'static Kind, oneshot::Sender<Result<Loaded, String>>),
-}
-
 /// Sends to the FeedActor.
 #[derive(Clone, Default)]
 pub struct FeedHandle(pub Handle<FeedActor>);
@@ -79,13 +65,7 @@ pub struct FeedHandle(pub Handle<FeedActor>);
 impl FeedHandle {
     /// Hands over a batch; if the feed is being rebuilt it reads it from the log.
     pub fn committed(&self, committed: Committed) {
-        let _ = self.0.tell(FeedMsg::Committed(committed));
-    }
-    /// A kind as the database holds it now.
-    pub async fn load(&self, kind: &'static Kind, patience: Duration) -> Result<Loaded, String> {
-        let (reply, answer) = oneshot::channel();
-        self.0.send(FeedMsg::Load(kind, reply), patience).await.map_err(|e| format!("the feed: {e}"))?;
-        answer.await.map_err(|_| "the feed died".to_owned())?
+        let _ = self.0.tell(committed);
     }
 }
 
@@ -192,37 +172,6 @@ impl FeedActor {
             |_, (), _| {},
         );
     }
-
-    fn load(&mut self, kind: &'static Kind, reply: oneshot::Sender<Result<Loaded, String>>, ctx: &mut Ctx<'_, Self>) {
-        let hub = self.hub.clone();
-        let loading = async move {
-            let database = hub.database().ok_or("no database")?;
-            load(&database, kind).await.map_err(|e| e.to_string())
-        };
-        ctx.wait(loading, |feed, outcome, _| {
-            let _ = reply.send(outcome);
-            let _ = feed.hub.firehose.send(News::Reset);
-        });
-    }
-}
-
-/// A kind's objects, and as much of its recent history as watches may ask for.
-async fn load(database: &Database, kind: &'static Kind) -> Result<Loaded, StoreError> {
-    let mut log = Log::new(database);
-    let loaded = log.load(kind).await?;
-    let mut snapshot = Snapshot { revision: loaded.revision, ..Snapshot::default() };
-    for (_, object) in loaded.objects {
-        snapshot.objects.insert_mut(object.key.clone(), object);
-    }
-    let since = log.floor().await?.max(loaded.revision.saturating_sub(u64::from(HISTORY)));
-    let changes = log.changes_since(since, HISTORY).await?;
-    let mut before: HashMap<Key, Arc<Object>> = HashMap::new();
-    let mut events = Vec::new();
-    for row in changes.rows.into_iter().filter(|r| r.resource == kind.resource && r.revision <= loaded.revision) {
-        let previous = before.insert(row.object.key.clone(), row.object.clone()).or(row.previous);
-        events.push(Arc::new(Event::new(row.change, row.revision, row.object, previous)));
-    }
-    Ok(Loaded { snapshot, since, events })
 }
 
 fn delta(row: ChangeRow) -> Option<(&'static Kind, Delta)> {
@@ -231,7 +180,7 @@ fn delta(row: ChangeRow) -> Option<(&'static Kind, Delta)> {
 }
 
 impl Worker for FeedActor {
-    type Msg = FeedMsg;
+    type Msg = Committed;
     const CAPACITY: usize = 8192;
 
     fn started(&mut self, ctx: &mut Ctx<'_, Self>) {
@@ -255,11 +204,8 @@ impl Worker for FeedActor {
         });
     }
 
-    fn handle(&mut self, msg: FeedMsg, ctx: &mut Ctx<'_, Self>) {
-        match msg {
-            FeedMsg::Committed(committed) => self.take(committed, ctx),
-            FeedMsg::Load(kind, reply) => self.load(kind, reply, ctx),
-        }
+    fn handle(&mut self, committed: Committed, ctx: &mut Ctx<'_, Self>) {
+        self.take(committed, ctx);
     }
 }
 

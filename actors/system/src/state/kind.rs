@@ -1,11 +1,24 @@
 //! A KindActor per kind: folds committed changes into snapshots and hands them to watchers.
+//!
+//! A new life loads its kind from the database by itself: the feed may be waiting for this actor, and must not be
+//! waited for. What the feed sends meanwhile stays in the mailbox, and what of it was loaded already is skipped.
 
-use super::feed::FeedHandle;
-use crate::shelf::Shelf;
+use crate::{
+    hub::{Hub, News},
+    shelf::{BACKLOG, Shelf},
+};
+use podium_kinds::Kind;
 use podium_machinery::state::{Change, Event, Object, Snapshot};
+use podium_store::{Database, Feed as Log, StoreError};
 use podium_supervision::{Ctx, Handle, Worker};
-use std::{sync::Arc, time::Duration};
+use podium_types::Key;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
+
+/// Changes of all kinds read back for the watches of a kind that starts over.
+const HISTORY: u32 = (BACKLOG / 2) as u32;
+/// How long loading a kind may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One committed change of an object, before the actor knows what it was before.
 pub struct Delta {
@@ -25,13 +38,12 @@ impl Delta {
 }
 
 /// A kind as the database holds it.
-pub struct Loaded {
-    /// Its objects.
-    pub snapshot: Snapshot,
+struct Loaded {
+    snapshot: Snapshot,
     /// Recent changes are complete after this revision.
-    pub since: u64,
+    since: u64,
     /// Recent changes, oldest first.
-    pub events: Vec<Arc<Event>>,
+    events: Vec<Arc<Event>>,
 }
 
 /// What a KindActor hears.
@@ -47,17 +59,15 @@ pub type KindHandle = Handle<KindActor>;
 
 /// See the module.
 pub struct KindActor {
+    hub: Arc<Hub>,
     shelf: Arc<Shelf>,
-    feed: FeedHandle,
 }
 
-/// How long a new KindActor waits for the feed.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 impl KindActor {
-    /// The actor that fills `shelf` from `feed`.
-    pub fn new(shelf: Arc<Shelf>, feed: FeedHandle) -> Self {
-        Self { shelf, feed }
+    /// The actor that fills the shelf of `kind`.
+    pub fn new(hub: Arc<Hub>, kind: &'static Kind) -> Self {
+        let shelf = hub.shelf(kind);
+        Self { hub, shelf }
     }
 }
 
@@ -69,10 +79,17 @@ impl Worker for KindActor {
         if self.shelf.kind.live {
             return ctx.ready();
         }
-        let (feed, kind) = (self.feed.clone(), self.shelf.kind);
-        ctx.wait(async move { feed.load(kind, PATIENCE).await }, |actor, loaded, ctx| match loaded {
+        let (hub, kind) = (self.hub.clone(), self.shelf.kind);
+        let loading = async move {
+            let database = hub.database().ok_or("no database")?;
+            let loaded = tokio::time::timeout(PATIENCE, load(&database, kind)).await;
+            loaded.map_err(|_| format!("{} were not loaded in time", kind.plural))?.map_err(|e| e.to_string())
+        };
+        ctx.wait(loading, |actor, loaded: Result<Loaded, String>, ctx| match loaded {
             Ok(loaded) => {
                 actor.shelf.reset(loaded.snapshot, loaded.since, loaded.events);
+                // No receiver: no controllers yet.
+                let _ = actor.hub.firehose.send(News::Reset);
                 ctx.ready();
             }
             Err(why) => ctx.fail(why),
@@ -99,4 +116,23 @@ impl Worker for KindActor {
             KindMsg::Compact(floor) => self.shelf.compact(floor),
         }
     }
+}
+
+/// A kind's objects, and as much of its recent history as watches may ask for.
+async fn load(database: &Database, kind: &'static Kind) -> Result<Loaded, StoreError> {
+    let mut log = Log::new(database);
+    let loaded = log.load(kind).await?;
+    let mut snapshot = Snapshot { revision: loaded.revision, ..Snapshot::default() };
+    for (_, object) in loaded.objects {
+        snapshot.objects.insert_mut(object.key.clone(), object);
+    }
+    let since = log.floor().await?.max(loaded.revision.saturating_sub(u64::from(HISTORY)));
+    let changes = log.changes_of(kind, since, HISTORY).await?;
+    let mut before: HashMap<Key, Arc<Object>> = HashMap::new();
+    let mut events = Vec::new();
+    for row in changes.rows.into_iter().filter(|r| r.revision <= loaded.revision) {
+        let previous = before.insert(row.object.key.clone(), row.object.clone()).or(row.previous);
+        events.push(Arc::new(Event::new(row.change, row.revision, row.object, previous)));
+    }
+    Ok(Loaded { snapshot, since, events })
 }

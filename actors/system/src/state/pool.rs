@@ -1,10 +1,15 @@
 //! The PoolActor: connects to PostgreSQL, migrates, and watches whether it answers.
 
 use crate::hub::Hub;
-use podium_store::{Database, Options};
+use podium_store::{Database, Options, StoreError};
 use podium_supervision::{Ctx, Worker};
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
+/// How long a database that starts is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it is looked for meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
 /// How often the database is asked whether it lives.
 const PING: Duration = Duration::from_secs(1);
 /// Pings that may fail in a row before the pool is built anew.
@@ -50,12 +55,8 @@ impl Worker for PoolActor {
 
     fn started(&mut self, ctx: &mut Ctx<'_, Self>) {
         let (url, sealing) = (self.url.clone(), Some(self.hub.sealing_key()));
-        let connect = async move {
-            let database = Database::connect(&url, Options { sealing, ..Options::default() }).await?;
-            database.migrate().await?;
-            Ok::<_, podium_store::StoreError>(database)
-        };
-        ctx.wait(connect, |actor, outcome, ctx| match outcome {
+        let options = Options { sealing, ..Options::default() };
+        ctx.wait(async move { connect(&url, &options).await }, |actor, outcome, ctx| match outcome {
             Ok(database) => {
                 actor.hub.set_database(Some(database));
                 actor.ping_later(ctx);
@@ -66,6 +67,27 @@ impl Worker for PoolActor {
     }
 
     fn handle(&mut self, (): (), _ctx: &mut Ctx<'_, Self>) {}
+}
+
+/// Connects as soon as there is a database: it starts beside us.
+async fn connect(url: &str, options: &Options) -> Result<Database, StoreError> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut told = false;
+    loop {
+        match Database::connect(url, options.clone()).await {
+            Ok(database) => {
+                database.migrate().await?;
+                return Ok(database);
+            }
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(error) => {
+                if !mem::replace(&mut told, true) {
+                    tracing::info!(%error, "waiting for PostgreSQL");
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
 }
 
 impl Drop for PoolActor {

@@ -1,6 +1,6 @@
 //! What holds for every kind in the table.
 
-use podium_kinds::{Context, KINDS, Kind, docs::kinds_markdown};
+use podium_kinds::{Context, FACES, KINDS, Kind, docs::kinds_markdown};
 use podium_types::{Timestamp, registry};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -45,6 +45,10 @@ fn exercise(kind: &Kind, object: &Value, old: &Value) {
     }
     for field in kind.selectable {
         assert!(kind.field(&object, field).is_some(), "{field}");
+    }
+    for face in FACES.iter().filter(|f| std::ptr::eq(f.kind, kind)) {
+        let stored = face.store(face.show(object.clone()));
+        assert!(stored["apiVersion"] == kind.api_version() || !stored.is_object());
     }
     if let Some(grace) = kind.graceful {
         assert!(grace(&object) >= 0);
@@ -100,6 +104,19 @@ fn empty_and_full_objects_pass_through() {
             exercise(kind, &full, &full);
             exercise(kind, &full, &json!({}));
         }
+    }
+}
+
+#[test]
+fn faces_give_back_what_was_stored() {
+    for face in FACES {
+        let Some(full) = fact(&format!("objects/{}.{}.{}.json", face.group, face.version, face.kind.kind)) else {
+            return;
+        };
+        assert_eq!(face.show(face.store(full.clone())), full, "{}", face.api_version());
+        let Some(stored) = populated(face.kind) else { return };
+        assert_eq!(face.store(face.show(stored.clone())), stored, "{}", face.api_version());
+        assert!(registry::get(face.schema).is_some());
     }
 }
 

@@ -1,12 +1,15 @@
 //! The way of a request: who, where to, may they, is there room, do it.
 
-use super::{answer, app::App, discover, negotiate::Form, params::Params, path, read, review, streams, watch, write};
+use super::{
+    answer, app::App, body, discover, negotiate::Form, params::Params, path, read, review, streams, watch, write,
+};
 use crate::{
     auth::{
         authenticate,
         authorize::{Attributes, authorize},
     },
     user::User,
+    verbs::WriteOptions,
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -15,7 +18,8 @@ use actix_web::{
 };
 use futures_util::FutureExt;
 use path::Target;
-use podium_types::ApiError;
+use podium_machinery::protobuf;
+use podium_types::{ApiError, registry};
 use std::panic::AssertUnwindSafe;
 
 /// Subresources whose requests last as long as the client likes.
@@ -34,9 +38,15 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// How to write; `options` is the kind that messages name.
+    pub(crate) fn write(&self, options: &str) -> Result<WriteOptions, ApiError> {
+        self.params.write(text(&self.http, header::USER_AGENT), options)
+    }
     /// The form of the answer.
     pub(crate) fn form(&self, transformable: bool) -> Result<Form, ApiError> {
-        super::negotiate::form(text(&self.http, header::ACCEPT), transformable)
+        let schema = registry::get(self.target.kind.schema).filter(|_| transformable && !self.target.kind.live);
+        let binary = schema.is_some_and(protobuf::encodable);
+        super::negotiate::form(text(&self.http, header::ACCEPT), transformable, binary)
     }
 }
 
@@ -47,7 +57,11 @@ pub(crate) fn text(request: &HttpRequest, name: header::HeaderName) -> &str {
 
 /// Answers any request.
 pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpResponse {
-    let guarded = AssertUnwindSafe(handle(request, payload, &app)).catch_unwind().await;
+    let mut payload = Some(payload);
+    let guarded = AssertUnwindSafe(handle(request, &mut payload, &app)).catch_unwind().await;
+    if let Some(unread) = payload.filter(|_| !matches!(guarded, Ok(Ok(_)))) {
+        body::discard(unread).await;
+    }
     match guarded {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => answer::error(&error),
@@ -58,7 +72,15 @@ pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>
     }
 }
 
-async fn handle(request: HttpRequest, payload: Payload, app: &Data<App>) -> Result<HttpResponse, ApiError> {
+/// The body of a request; gone once a handler has taken it.
+type Unread = Option<Payload>;
+
+/// The body, for the handler that reads it.
+fn take(payload: &mut Unread) -> Result<Payload, ApiError> {
+    payload.take().ok_or_else(|| ApiError::internal("the body was read before"))
+}
+
+async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> Result<HttpResponse, ApiError> {
     let segments = path::segments(request.path())?;
     if let Some(response) = discover::public(&request, &segments, app) {
         return response;
@@ -69,7 +91,7 @@ async fn handle(request: HttpRequest, payload: Payload, app: &Data<App>) -> Resu
         return Ok(response);
     }
     if let Some(kind) = review::find(&segments) {
-        return review::answer(&request, payload, kind, &user).await;
+        return review::answer(&request, take(payload)?, kind, &user).await;
     }
     let target = path::target(&segments)?;
     let params = Params::parse(request.query_string())?;
@@ -116,7 +138,7 @@ fn verb(method: &Method, target: &Target, params: &Params) -> Option<&'static st
 
 async fn serve(
     request: Request,
-    payload: Payload,
+    payload: &mut Unread,
     verb: &'static str,
     app: &Data<App>,
 ) -> Result<HttpResponse, ApiError> {
@@ -142,14 +164,14 @@ async fn serve(
     let writes = !matches!(verb, "get" | "list");
     let _place = if exempt { None } else { Some(app.limits.enter(writes)?) };
     match verb {
-        _ if streams => streams::serve(request, payload, app).await,
+        _ if streams => streams::serve(request, take(payload)?, app).await,
         "get" => read::get(&request, app).await,
         "list" => read::list(&request, app).await,
         "watch" => watch::serve(&request, app).await,
-        "create" => write::create(&request, payload, app).await,
-        "update" => write::update(&request, payload, app).await,
-        "patch" => write::patch(&request, payload, app).await,
-        "delete" => write::delete(&request, payload, app).await,
-        _ => write::delete_collection(&request, payload, app).await,
+        "create" => write::create(&request, take(payload)?, app).await,
+        "update" => write::update(&request, take(payload)?, app).await,
+        "patch" => write::patch(&request, take(payload)?, app).await,
+        "delete" => write::delete(&request, take(payload)?, app).await,
+        _ => write::delete_collection(&request, take(payload)?, app).await,
     }
 }

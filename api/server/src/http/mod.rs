@@ -2,10 +2,12 @@
 
 mod answer;
 mod app;
+mod apply;
 mod body;
 mod discover;
 mod entry;
 mod limits;
+mod listing;
 mod metrics;
 mod negotiate;
 mod openapi;

@@ -1,12 +1,12 @@
 //! GET of an object and of a list.
 
-use super::{answer, app::App, entry::Request, negotiate::Form};
+use super::{answer, app::App, entry::Request, listing, negotiate::Form};
 use crate::verbs::{ListOptions, Page, list::inconsistent};
 use actix_web::{HttpResponse, http::StatusCode};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use podium_kinds::Kind;
 use podium_machinery::{
-    partial,
+    partial, protobuf,
     state::Object,
     table::{self, IncludeObject},
 };
@@ -33,6 +33,8 @@ pub(crate) fn render(
     match form {
         Form::Plain => object.json.clone(),
         Form::Metadata => partial::metadata(&object.value()).to_string().into(),
+        Form::Binary => protobuf::encode(&object.value()).unwrap_or_default().into(),
+        Form::BinaryMetadata => protobuf::encode(&partial::metadata(&object.value())).unwrap_or_default().into(),
         Form::Table => {
             let metadata = json!({"resourceVersion": object.revision.to_string()});
             table::render(kind, std::iter::once(object.value()), now, include, metadata).to_string().into()
@@ -48,9 +50,10 @@ pub(crate) async fn get(request: &Request, app: &App) -> Result<HttpResponse, Ap
         return Ok(answer::value(&request.http, &app.api.scale(target.kind, &target.key()).await?));
     }
     let form = request.form(true)?;
+    app.api.not_older(target.kind, request.params.text("resourceVersion")).await?;
     let object = app.api.get(target.kind, &target.key()).await?;
     let body = render(target.kind, &object, form, included(request)?, app.api.backend().now());
-    Ok(answer::json(&request.http, StatusCode::OK, body, &[]))
+    Ok(answer::formed(&request.http, StatusCode::OK, form, body, &[]))
 }
 
 /// GET of a collection.
@@ -65,17 +68,27 @@ pub(crate) async fn list(request: &Request, app: &App) -> Result<HttpResponse, A
     let metadata = metadata(&page);
     let now = app.api.backend().now();
     let body = match form {
-        Form::Plain => concatenate(kind, &page, &metadata),
+        Form::Plain => return Ok(listing::answer(&request.http, kind, page, &metadata)),
         Form::Metadata => {
             let values: Vec<Value> = page.objects.iter().map(|o| o.value()).collect();
             partial::list(values.iter(), metadata).to_string().into()
+        }
+        Form::Binary => binary(&kind.api_version(), kind.list_kind, &metadata, page.objects.iter().map(|o| o.value())),
+        Form::BinaryMetadata => {
+            let objects = page.objects.iter().map(|o| partial::metadata(&o.value()));
+            binary("meta.k8s.io/v1", "PartialObjectMetadataList", &metadata, objects)
         }
         Form::Table => {
             let objects = page.objects.iter().map(|o| o.value());
             table::render(kind, objects, now, included(request)?, metadata).to_string().into()
         }
     };
-    Ok(answer::json(&request.http, StatusCode::OK, body, &[]))
+    Ok(answer::formed(&request.http, StatusCode::OK, form, body, &[]))
+}
+
+/// A list in protobuf; forms are only offered where the type is known.
+fn binary(version: &str, kind: &str, metadata: &Value, objects: impl Iterator<Item = Value>) -> Bytes {
+    protobuf::encode_list(version, kind, metadata, objects).unwrap_or_default().into()
 }
 
 /// A page that has expired comes with a token by which the client may go on nevertheless.
@@ -99,24 +112,4 @@ fn metadata(page: &Page) -> Value {
         metadata["remainingItemCount"] = json!(remaining);
     }
     metadata
-}
-
-/// The list out of the texts of its objects; nothing is parsed.
-pub(crate) fn concatenate(kind: &Kind, page: &Page, metadata: &Value) -> Bytes {
-    let head = format!(
-        "{{\"kind\":{:?},\"apiVersion\":{:?},\"metadata\":{metadata},\"items\":[",
-        kind.list_kind,
-        kind.api_version()
-    );
-    let size: usize = page.objects.iter().map(|o| o.json.len() + 1).sum();
-    let mut body = BytesMut::with_capacity(head.len() + size + 2);
-    body.extend_from_slice(head.as_bytes());
-    for (i, object) in page.objects.iter().enumerate() {
-        if i > 0 {
-            body.extend_from_slice(b",");
-        }
-        body.extend_from_slice(&object.json);
-    }
-    body.extend_from_slice(b"]}");
-    body.freeze()
 }

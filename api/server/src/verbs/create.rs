@@ -1,6 +1,6 @@
 //! Creating an object.
 
-use super::{Api, CONFLICT_RETRIES, WriteOptions, Written, commit, metadata, names};
+use super::{Api, CONFLICT_RETRIES, WriteOptions, Written, commit, managed::Writer, metadata, names};
 use crate::{admission, user::User};
 use podium_kinds::{Context, Kind};
 use podium_machinery::{
@@ -12,6 +12,13 @@ use serde_json::{Value, json};
 
 /// Kinds whose creator sets the status: a node registers itself with what it has.
 const STATUS_ON_CREATE: &[&str] = &["nodes"];
+
+/// The outer error is the store's: its cause, the name, and whether the name was generated.
+type Attempt = Result<Result<Written, ApiError>, (WriteError, String, bool)>;
+
+fn settled(kind: &Kind, attempt: Attempt) -> Result<Written, ApiError> {
+    attempt.unwrap_or_else(|(error, name, _)| Err(commit::explain(kind, &name, error)))
+}
 
 impl Api {
     /// Creates `object`; `namespace` is empty for cluster-scoped kinds.
@@ -28,18 +35,18 @@ impl Api {
         if kind.live {
             return Err(ApiError::method_not_allowed());
         }
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match self.create_once(user, kind, namespace, object.clone(), options).await {
-                Err((WriteError::AlreadyExists, _, true)) if attempts < CONFLICT_RETRIES => {}
-                Err((error, name, _)) => return Err(commit::explain(kind, &name, error)),
-                Ok(result) => return result,
+        // Only a name that is yet to be made may be made again.
+        if meta::name(&object).is_empty() {
+            for _ in 1..CONFLICT_RETRIES {
+                match self.create_once(user, kind, namespace, object.clone(), options).await {
+                    Err((WriteError::AlreadyExists, _, true)) => {}
+                    done => return settled(kind, done),
+                }
             }
         }
+        settled(kind, self.create_once(user, kind, namespace, object, options).await)
     }
 
-    /// The outer error is the store's: its cause, the name, and whether the name was generated.
     async fn create_once(
         &self,
         user: &User,
@@ -47,13 +54,13 @@ impl Api {
         namespace: &str,
         mut object: Value,
         options: &WriteOptions,
-    ) -> Result<Result<Written, ApiError>, (WriteError, String, bool)> {
+    ) -> Attempt {
         let generated = match self.begin(kind, namespace, &mut object) {
             Ok(generated) => generated,
             Err(error) => return Ok(Err(error)),
         };
         let name = meta::name(&object).to_owned();
-        let reserved = match self.prepare(user, kind, &mut object).await {
+        let reserved = match self.prepare(user, kind, &mut object, options).await {
             Ok(reserved) => reserved,
             Err(error) => return Ok(Err(error)),
         };
@@ -116,12 +123,17 @@ impl Api {
         user: &User,
         kind: &'static Kind,
         object: &mut Value,
+        options: &WriteOptions,
     ) -> Result<admission::Reserved, ApiError> {
-        let context = Context { now: self.backend().now(), user: &user.name, subresource: "" };
+        let now = self.backend().now();
+        let context = Context { now, user: &user.name, subresource: "" };
+        let writer = Writer::new(kind, user, "", options, now);
+        writer.made(object, false);
         if let Some(schema) = registry::get(kind.schema) {
             defaults::apply(schema, object);
         }
         kind.strategy.default(object);
+        writer.made(object, true);
         kind.strategy.prepare_create(object, &context);
         let reserved = admission::on_create(self, kind, object).await?;
         let mut errors = metadata::validate(kind, object, None);

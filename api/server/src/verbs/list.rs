@@ -160,7 +160,7 @@ impl Api {
             None => {
                 self.backend().settle().await;
             }
-            Some(revision) => self.reach(revision).await?,
+            Some(revision) => self.reach(kind, revision).await?,
         }
         match asked {
             Some(revision) if exact => {
@@ -169,6 +169,15 @@ impl Api {
                 Ok((held.ok_or_else(|| ApiError::expired(why))?, revision))
             }
             _ => Ok(self.newest(kind)),
+        }
+    }
+
+    /// Waits until memory is not older than `resource_version` (`""`: whatever it is); 504 where that
+    /// lies in the future.
+    pub(crate) async fn not_older(&self, kind: &'static Kind, resource_version: &str) -> Result<(), ApiError> {
+        match parse_revision(resource_version)? {
+            Some(revision) => self.reach(kind, revision).await,
+            None => Ok(()),
         }
     }
 
@@ -182,8 +191,9 @@ impl Api {
     }
 
     /// Waits until memory has reached `revision`.
-    pub(super) async fn reach(&self, revision: u64) -> Result<(), ApiError> {
-        if revision <= self.backend().revision() {
+    pub(super) async fn reach(&self, kind: &'static Kind, revision: u64) -> Result<(), ApiError> {
+        // Live kinds have revisions of their own, and are always up to date.
+        if kind.live || revision <= self.backend().revision() {
             return Ok(());
         }
         let current = self.backend().settle().await;

@@ -4,10 +4,12 @@
 //! commits with the revision it read as precondition. Deliberately absent: HTTP,
 //! authentication, authorization.
 
+mod apply;
 mod commit;
 mod create;
 mod delete;
 pub(crate) mod list;
+mod managed;
 mod metadata;
 pub(crate) mod names;
 mod options;

@@ -57,9 +57,6 @@ pub struct Watch {
 impl Api {
     /// Begins a watch.
     pub async fn watch(&self, kind: &'static Kind, options: &WatchOptions) -> Result<Watch, ApiError> {
-        if kind.live {
-            return Err(ApiError::method_not_allowed());
-        }
         validate(options)?;
         let since = parse_revision(&options.resource_version)?;
         let from_state = options.initial_events.unwrap_or(matches!(since, None | Some(0)));
@@ -67,7 +64,7 @@ impl Api {
             None if options.initial_events != Some(false) => {
                 self.backend().settle().await;
             }
-            Some(revision) if from_state => self.reach(revision).await?,
+            Some(revision) if from_state => self.reach(kind, revision).await?,
             _ => {}
         }
         let since = since.filter(|r| *r > 0);

@@ -106,3 +106,17 @@ async fn another_incarnation_is_noticed_and_never_repeats_a_revision() {
     assert!(next > at + 1);
     assert_eq!(feed.changes_since(at, 10).await.expect("read").rows.len(), 1);
 }
+
+#[tokio::test]
+async fn changes_of_one_kind_leave_the_others_out() {
+    let fixture = Fixture::new().await;
+    let db = fixture.database().await;
+    let mut writer = Writer::open(&db, Uuid::new_v4()).await.expect("opened");
+    let at = writer.commit(&[create("a", "1"), create("b", "1")]).await.newest().expect("committed");
+    let mut feed = Feed::new(&db);
+    let own = feed.changes_of(configmaps(), 0, 10).await.expect("read");
+    assert_eq!((own.rows.len(), own.reached), (2, at));
+    let pods = podium_kinds::by_resource("pods").expect("served");
+    let others = feed.changes_of(pods, 0, 10).await.expect("read");
+    assert_eq!((others.rows.len(), others.reached), (0, at));
+}

@@ -1,3 +1,5 @@
+//! The DNS server answers for Services, pods and the world, over UDP and TCP.
+
 use crate::{
     lab::{self, exchange, sh},
     objects::{service, slice},

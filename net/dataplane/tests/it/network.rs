@@ -1,3 +1,5 @@
+//! Pods get addresses and reach each other; what a crash left is found and removed.
+
 use crate::lab::{self, sh};
 use podium_dataplane::{Error, HostPort, Leftovers, Network, cleanup};
 use podium_rules::services::Protocol;

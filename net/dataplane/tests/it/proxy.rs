@@ -1,3 +1,5 @@
+//! Services lead to their endpoints, by cluster address and node port, and refuse where there are none.
+
 use crate::{
     lab::{self, Lab, exchange, sh},
     objects::{service, slice, slice_on},

@@ -1,3 +1,5 @@
+//! Answers of the name server, by table.
+
 use super::*;
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use podium_types::Key;

@@ -1,3 +1,5 @@
+//! Rules of Services, by table: who answers, who is refused, what changes when an endpoint does.
+
 use super::*;
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use podium_types::Key;

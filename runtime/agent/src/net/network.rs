@@ -1,6 +1,6 @@
 //! Opens the pod network as soon as the node has been given its podCIDR.
 
-use crate::{Error, Result, cleanup::Traces, shared::Shared};
+use crate::{Error, Result, cleanup::Traces, pace::Pace, shared::Shared};
 use futures_util::{StreamExt, pin_mut};
 use ipnetwork::Ipv4Network;
 use k8s_openapi::api::core::v1::Node;
@@ -66,8 +66,9 @@ async fn open(shared: &Shared) -> Result<Network> {
 /// The node's part of the cluster CIDR; waits for it.
 async fn pod_cidr(shared: &Shared) -> Result<Ipv4Network> {
     let field = format!("metadata.name={}", shared.config.node_name);
-    let nodes: Api<Node> = Api::all(shared.client.clone());
-    let stream = watcher(nodes, watcher::Config::default().fields(&field)).default_backoff().applied_objects();
+    let nodes: Api<Node> = Api::all(shared.eager.clone());
+    let watched = watcher(nodes, watcher::Config::default().fields(&field));
+    let stream = watched.backoff(Pace::default()).applied_objects();
     pin_mut!(stream);
     while let Some(node) = stream.next().await {
         let Ok(node) = node else { continue };

@@ -4,7 +4,7 @@
 //! the kernel is busy are applied together.
 
 use super::network::ipv4;
-use crate::{Result, shared::Shared};
+use crate::{Result, pace::Pace, shared::Shared};
 use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
@@ -73,8 +73,8 @@ impl Worker for ServicesActor {
             }
             Err(error) => ctx.fail(error.to_string()),
         });
-        follow(ctx, Api::<Service>::all(self.shared.client.clone()), ServicesMsg::Service);
-        follow(ctx, Api::<EndpointSlice>::all(self.shared.client.clone()), ServicesMsg::Slice);
+        follow(ctx, Api::<Service>::all(self.shared.eager.clone()), ServicesMsg::Service);
+        follow(ctx, Api::<EndpointSlice>::all(self.shared.eager.clone()), ServicesMsg::Slice);
         ctx.ready();
     }
 
@@ -265,7 +265,7 @@ where
     let handle = ctx.handle();
     ctx.spawn(
         async move {
-            let mut stream = Box::pin(watcher(api, watcher::Config::default()).default_backoff());
+            let mut stream = Box::pin(watcher(api, watcher::Config::default()).backoff(Pace::default()));
             while let Some(event) = stream.next().await {
                 match event {
                     Ok(event) => {

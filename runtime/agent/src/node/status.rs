@@ -16,7 +16,7 @@ const REPORT: Duration = Duration::from_secs(300);
 /// How often the machine is looked at.
 const LOOK: Duration = Duration::from_secs(10);
 /// Pause after the API failed.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY: Duration = Duration::from_millis(100);
 
 pub(crate) fn status_child(shared: &Arc<Shared>) -> ChildSpec {
     let shared = shared.clone();
@@ -104,7 +104,7 @@ impl NodeActor {
 
 /// Writes the status; registers the node first where it is unknown.
 async fn report(shared: &Shared, body: serde_json::Value, first: bool) -> Result<()> {
-    let api: Api<Node> = Api::all(shared.client.clone());
+    let api: Api<Node> = Api::all(shared.eager.clone());
     let name = &shared.config.node_name;
     if first {
         register(shared, &api).await?;

@@ -4,7 +4,7 @@ mod table;
 
 pub(crate) use table::{PodSlot, PodTable, PodView};
 
-use crate::{pod, shared::Shared};
+use crate::{pace::Pace, pod, shared::Shared};
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -40,12 +40,12 @@ impl Worker for PodsActor {
     const CAPACITY: usize = 1024;
 
     fn started(&mut self, ctx: &mut Ctx<'_, Self>) {
-        let api: Api<Pod> = Api::all(self.shared.client.clone());
+        let api: Api<Pod> = Api::all(self.shared.eager.clone());
         let config = watcher::Config::default().fields(&format!("spec.nodeName={}", self.shared.config.node_name));
         let handle = ctx.handle();
         ctx.spawn(
             async move {
-                let mut stream = Box::pin(watcher(api, config).default_backoff());
+                let mut stream = Box::pin(watcher(api, config).backoff(Pace::default()));
                 while let Some(event) = stream.next().await {
                     match event {
                         Ok(event) => {

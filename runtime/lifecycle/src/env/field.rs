@@ -3,7 +3,7 @@
 use crate::resources::{Amounts, amount};
 use k8s_openapi::api::core::v1::{Container, Pod, ResourceFieldSelector};
 use podium_types::Quantity;
-use std::{collections::BTreeMap, fmt::Write, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// What the node knows and the pod's spec does not.
 #[derive(Clone, Debug, Default)]
@@ -18,12 +18,8 @@ pub struct Facts {
 
 /// `key="value"` lines, sorted, as files of the downward API have them.
 pub fn labels_text(map: Option<&BTreeMap<String, String>>) -> String {
-    let mut out = String::new();
-    for (key, value) in map.into_iter().flatten() {
-        // Writing to a string does not fail.
-        let _ = writeln!(out, "{key}={}", quoted(value));
-    }
-    out
+    let lines: Vec<_> = map.into_iter().flatten().map(|(key, value)| format!("{key}={}", quoted(value))).collect();
+    lines.join("\n")
 }
 
 /// The same for annotations.

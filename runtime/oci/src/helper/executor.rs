@@ -32,6 +32,11 @@ impl Program {
         Ok((Program { failure: Arc::new(write), seccomp }, read))
     }
 
+    /// Why the program cannot start, for the helper.
+    fn tell(&self, message: &str) {
+        let _ = nix::unistd::write(self.failure.as_fd(), message.as_bytes());
+    }
+
     fn start(&self, spec: &Spec) -> Result<std::convert::Infallible, String> {
         let (path, args) = find(spec)?;
         let path = c_string(path.as_os_str().as_encoded_bytes())?;
@@ -48,12 +53,15 @@ impl Program {
 impl Executor for Program {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
         let Err(message) = self.start(spec);
-        let _ = nix::unistd::write(self.failure.as_fd(), message.as_bytes());
+        self.tell(&message);
         Err(ExecutorError::Other(message))
     }
 
     fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
-        find(spec).map(drop).map_err(ExecutorValidationError::ArgValidationError)
+        find(spec).map(drop).map_err(|message| {
+            self.tell(&message);
+            ExecutorValidationError::ArgValidationError(message)
+        })
     }
 }
 

@@ -42,6 +42,12 @@ struct Failure {
     message: String,
 }
 
+impl Failure {
+    fn start(message: String) -> Failure {
+        Failure { start: true, message }
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure { start: false, message: error.to_string() }
@@ -95,18 +101,17 @@ fn run(bundle: &Path, pod: &PodFacts, config: &ContainerConfig) -> Result<(i32, 
         .map_err(create_failed)?
         .with_console_socket(console.as_ref().map(|_| bundle.join(CONSOLE)))
         .with_executor(program);
-    let mut container: Container = builder
-        .as_init(bundle)
-        .with_systemd(false)
-        .with_detach(true)
-        .as_sibling(true)
-        .build()
-        .map_err(create_failed)?;
+    let built = builder.as_init(bundle).with_systemd(false).with_detach(true).as_sibling(true).build();
+    let mut container: Container = match built {
+        Ok(container) => container,
+        // libcontainer looks for the program while it creates.
+        Err(error) => return Err(failure.wait().map_or_else(|| create_failed(error), Failure::start)),
+    };
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let terminal = console.map(Console::accept).transpose()?;
     let started = container.start().map_err(create_failed);
     match failure.wait() {
-        Some(message) => Err(Failure { start: true, message }),
+        Some(message) => Err(Failure::start(message)),
         None => started.map(|()| (pid, terminal)),
     }
 }
@@ -138,7 +143,7 @@ fn exec(bundle: &Path, id: &str, config: &ExecConfig) -> Result<(i32, Option<Own
         .build();
     let message = failure.wait();
     let pid = match (result, message) {
-        (_, Some(message)) => return Err(Failure { start: true, message }),
+        (_, Some(message)) => return Err(Failure::start(message)),
         (Ok(pid), None) => pid.as_raw(),
         (Err(error), None) => return Err(create_failed(error)),
     };

@@ -64,18 +64,20 @@ fn services_names_and_streams() {
         let ip = |pod: &str| cluster.kubectl(&["get", "pod", pod, "-o", "jsonpath={.status.podIP}"]);
 
         // Pod to pod without translation; the node reaches pods as well.
-        let direct = inside(&cluster, &format!("wget -qO- -T 5 http://{}/", ip("one")?))?;
+        let direct = inside(&cluster, &format!("timeout 5 wget -qO- http://{}/", ip("one")?))?;
         ensure!(direct == "hello from first\n", "{direct}");
         ensure!(cluster.get(&format!("http://{}/", ip("two")?))?.contains("hello from two"));
 
         // A Service by name and by address, from pods and from the node; both backends take part.
         let body = eventually("the Service answers", || async {
-            Ok(Some(inside(&cluster, "wget -qO- -T 5 http://web:8080/")?))
+            Ok(Some(inside(&cluster, "timeout 5 wget -qO- http://web:8080/")?))
         })
         .await?;
         ensure!(body.starts_with("hello from "), "{body}");
-        let many =
-            inside(&cluster, "for i in $(seq 30); do wget -qO- -T 5 http://web.default.svc.cluster.local:8080/; done")?;
+        let many = inside(
+            &cluster,
+            "for i in $(seq 30); do timeout 5 wget -qO- http://web.default.svc.cluster.local:8080/; done",
+        )?;
         ensure!(many.contains("first") && many.contains("two"), "{many}");
         let vip = cluster.kubectl(&["get", "service", "web", "-o", "jsonpath={.spec.clusterIP}"])?;
         ensure!(cluster.get(&format!("http://{vip}:8080/"))?.starts_with("hello from"));
@@ -86,11 +88,11 @@ fn services_names_and_streams() {
             "--",
             "sh",
             "-c",
-            "for i in $(seq 10); do wget -qO- -T 5 http://web:8080/; done",
+            "for i in $(seq 10); do timeout 5 wget -qO- http://web:8080/; done",
         ])?;
         ensure!(own.contains("first"), "{own}");
         // Without endpoints: refused at once, not a time-out.
-        let refused = inside(&cluster, "wget -qO- -T 5 http://nobody/ 2>&1; true")?;
+        let refused = inside(&cluster, "timeout 5 wget -qO- http://nobody/ 2>&1; true")?;
         ensure!(refused.contains("refused"), "{refused}");
 
         // Names.
@@ -111,7 +113,7 @@ fn services_names_and_streams() {
         // An endpoint that goes is gone from the Service.
         cluster.kubectl(&["delete", "pod", "two", "--grace-period=1"])?;
         eventually("only one answers", || async {
-            let many = inside(&cluster, "for i in $(seq 10); do wget -qO- -T 2 http://web:8080/; done")?;
+            let many = inside(&cluster, "for i in $(seq 10); do timeout 2 wget -qO- http://web:8080/; done")?;
             Ok((!many.contains("two") && many.lines().count() == 10).then_some(()))
         })
         .await?;
@@ -142,7 +144,9 @@ fn streams(cluster: &Cluster) -> Result<()> {
     let mut forward = forward.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let checked = (|| {
         let mut line = String::new();
-        BufReader::new(forward.stdout.take().context("stdout")?).read_line(&mut line)?;
+        // Kept open: kubectl ends when it cannot print.
+        let mut stdout = BufReader::new(forward.stdout.take().context("stdout")?);
+        stdout.read_line(&mut line)?;
         let port = line.split(':').nth(1).and_then(|p| p.split(' ').next()).context("no port")?.to_owned();
         for _ in 0..3 {
             let body = cluster.get(&format!("http://127.0.0.1:{port}/"))?;

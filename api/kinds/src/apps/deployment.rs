@@ -1,12 +1,13 @@
 //! Deployment: rolls pods of a template from one version to the next.
 
 use crate::{
-    Column, Context, Kind, Strategy, Subresource, cells,
+    Column, Context, Kind, Strategy, Subresource,
+    apps::workload,
+    cells,
     cells::number,
-    json::{at_mut, int, is_unset, set_default, text},
+    json::{at_mut, int, set_default, text},
     kind::ALL_VERBS,
-    rules::{self, Errors},
-    workload,
+    rules::{self, Errors, child},
 };
 use podium_types::{FieldError, Timestamp};
 use serde_json::{Value, json};
@@ -79,7 +80,7 @@ impl Strategy for Deployment {
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = workload::validate(object);
+        let mut errors = workload::validate(object, "deployment", "ReplicaSet");
         let spec = &object["spec"];
         rules::at_least(&mut errors, &spec["revisionHistoryLimit"], "spec.revisionHistoryLimit", 0);
         strategy(&mut errors, &spec["strategy"]);
@@ -101,52 +102,33 @@ impl Strategy for Deployment {
     }
 }
 
+/// Where the bounds of a rolling update stand.
+const ROLLING: &str = "spec.strategy.rollingUpdate";
+
 fn strategy(errors: &mut Errors, strategy: &Value) {
     rules::required_one_of(errors, &strategy["type"], "spec.strategy.type", &["Recreate", "RollingUpdate"]);
     let rolling = &strategy["rollingUpdate"];
     match text(&strategy["type"]) {
         "Recreate" if !rolling.is_null() => {
             let why = "may not be specified when strategy `type` is 'Recreate'";
-            errors.push(FieldError::forbidden("spec.strategy.rollingUpdate", why));
+            errors.push(FieldError::forbidden(ROLLING, why));
         }
         "RollingUpdate" if rolling.is_null() => {
             let why = "this should be defaulted and never be nil";
-            errors.push(FieldError::required("spec.strategy.rollingUpdate", why));
+            errors.push(FieldError::required(ROLLING, why));
         }
         "RollingUpdate" => {
-            let [surge, unavailable] =
-                ["maxSurge", "maxUnavailable"].map(|field| share(errors, &rolling[field], field));
+            let [surge, unavailable] = ["maxSurge", "maxUnavailable"]
+                .map(|f| rules::count_or_percent(errors, &rolling[f], &child(ROLLING, f)));
             if surge == Some(0) && unavailable == Some(0) {
                 let why = "may not be 0 when `maxSurge` is 0";
-                let path = "spec.strategy.rollingUpdate.maxUnavailable";
+                let path = child(ROLLING, "maxUnavailable");
                 errors.push(FieldError::invalid(path, &rolling["maxUnavailable"], why));
             }
-            if rolling["maxUnavailable"].is_string() && unavailable.is_some_and(|percent| percent > 100) {
-                let path = "spec.strategy.rollingUpdate.maxUnavailable";
-                errors.push(FieldError::invalid(path, &rolling["maxUnavailable"], "must not be greater than 100%"));
-            }
+            rules::at_most_all(errors, &rolling["maxUnavailable"], &child(ROLLING, "maxUnavailable"));
         }
         _ => {}
     }
-}
-
-/// A count or a percentage as its number; reports what is neither.
-fn share(errors: &mut Errors, value: &Value, field: &str) -> Option<i64> {
-    const PERCENT: &str = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or \
-                           '93%', regex used for validation is '[0-9]+%')";
-    let path = format!("spec.strategy.rollingUpdate.{field}");
-    if is_unset(value) {
-        return Some(0);
-    }
-    let Some(percent) = value.as_str() else {
-        rules::at_least(errors, value, &path, 0);
-        return value.as_i64();
-    };
-    let digits = percent.strip_suffix('%').filter(|d| !d.is_empty() && d.bytes().all(|c| c.is_ascii_digit()));
-    if digits.is_none() {
-        errors.push(FieldError::invalid(path, value, PERCENT));
-    }
-    digits?.parse().ok()
 }
 
 fn row(object: &Value, now: Timestamp) -> Vec<Value> {

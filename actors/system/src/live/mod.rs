@@ -3,7 +3,11 @@
 //! An actor's object name is its path with dots for slashes (`root.store.writer`). The trees of
 //! the agents are brought here by the NodeActors; deleting an agent's actor goes back to its agent.
 
+mod log;
+
+use log::Log;
 use podium_machinery::state::{Action, Object, Snapshot, Write, WriteError};
+use podium_server::backend::{Expired, Subscription};
 use podium_supervision::{NodeStatus, Tree};
 use podium_types::{Key, Timestamp};
 use serde_json::{Value, json};
@@ -21,6 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// How often the trees are looked at while somebody watches.
+const LOOK_FOR_WATCHERS: Duration = Duration::from_millis(200);
+/// The actor that serves requests.
+const API: &str = "root/api";
+/// How long an answer has to leave before the API is killed.
+const ANSWER: Duration = Duration::from_millis(100);
+
 /// An agent as this process sees it.
 pub struct AgentTree {
     /// Its actors when it last told.
@@ -29,18 +40,24 @@ pub struct AgentTree {
     pub kills: mpsc::Sender<String>,
 }
 
+/// A path, and when the actor there started.
+type Life = (String, Option<Timestamp>);
+
 /// The trees; cheap to clone.
 #[derive(Clone)]
 pub struct LiveActors {
     tree: Tree,
     agents: Arc<Mutex<BTreeMap<String, AgentTree>>>,
+    log: Arc<Mutex<Log>>,
+    /// The life that is about to end with the API itself: not shown any more.
+    doomed: Arc<Mutex<Option<Life>>>,
     began: Timestamp,
 }
 
 impl LiveActors {
     /// Over this process's own tree.
     pub fn new(tree: Tree) -> Self {
-        Self { tree, agents: Arc::default(), began: Timestamp::now() }
+        Self { tree, agents: Arc::default(), log: Arc::default(), doomed: Arc::default(), began: Timestamp::now() }
     }
     /// A node's agent joined; the kills asked of it come out of the receiver.
     pub fn join(&self, node: &str) -> mpsc::Receiver<String> {
@@ -65,21 +82,45 @@ impl LiveActors {
     }
 
     /// Every actor as an object.
-    pub fn snapshot(&self, revision: u64) -> Arc<Snapshot> {
-        let mut snapshot = Snapshot { revision, ..Snapshot::default() };
-        let mut put = |node: Option<&str>, status: &NodeStatus| {
-            let object = self.object(node, status);
-            let key = podium_types::meta::key(&object);
-            let uid = podium_types::meta::uid(&object).to_owned();
-            let text = podium_types::canonical::encode(&object);
-            let object = Object::new(key.clone(), uid, revision, BTreeMap::new(), &text);
-            snapshot.objects.insert_mut(key, Arc::new(object));
-        };
-        self.tree.list().iter().for_each(|status| put(None, status));
-        for (node, agent) in self.agents().iter() {
-            agent.actors.iter().for_each(|status| put(Some(node), status));
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::new(self.observe(&mut self.log()))
+    }
+
+    /// Events of actors after `since`. While somebody watches, the trees are looked at.
+    pub fn watch(&self, since: u64) -> Result<Subscription, Expired> {
+        let mut log = self.log();
+        let watched = log.watched();
+        self.observe(&mut log);
+        let subscription = log.subscribe(since)?;
+        if !watched {
+            let live = self.clone();
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(LOOK_FOR_WATCHERS).await;
+                    let mut log = live.log();
+                    if !log.watched() {
+                        break;
+                    }
+                    live.observe(&mut log);
+                }
+            });
         }
-        Arc::new(snapshot)
+        Ok(subscription)
+    }
+
+    fn observe(&self, log: &mut Log) -> Snapshot {
+        let own = self.tree.list();
+        let doomed = self.doomed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let living = own.iter().filter(|s| doomed.as_ref().is_none_or(|d| (&d.0, d.1) != (&s.path, s.started_at)));
+        let mut actors: Vec<Value> = living.map(|status| self.object(None, status)).collect();
+        for (node, agent) in self.agents().iter() {
+            actors.extend(agent.actors.iter().map(|status| self.object(Some(node), status)));
+        }
+        log.observe(actors, u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default())
+    }
+
+    fn log(&self) -> std::sync::MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn object(&self, node: Option<&str>, status: &NodeStatus) -> Value {
@@ -103,9 +144,13 @@ impl LiveActors {
     /// over, or after [`PATIENCE`].
     pub async fn commit(self, write: Write) -> Result<Arc<Object>, WriteError> {
         let killed = self.kill(&write)?;
+        // Its end cannot be waited for from within.
+        if serves(killed.value()["status"]["path"].as_str().unwrap_or_default()) {
+            return Ok(killed);
+        }
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while tokio::time::Instant::now() < deadline {
-            let now = self.snapshot(0).get(&killed.key).map(|o| o.uid.clone());
+            let now = self.snapshot().get(&killed.key).map(|o| o.uid.clone());
             if now.is_none_or(|uid| uid != killed.uid) {
                 break;
             }
@@ -118,9 +163,20 @@ impl LiveActors {
         if !matches!(write.action, Action::Delete { .. }) {
             return Err(WriteError::Refused("actors are started by their supervisors".to_owned()));
         }
-        let object = self.snapshot(0).get(&Key::new("", &write.key.name)).cloned().ok_or(WriteError::NotFound)?;
+        let object = self.snapshot().get(&Key::new("", &write.key.name)).cloned().ok_or(WriteError::NotFound)?;
         let own = self.tree.list().into_iter().find(|s| name_of(&s.path) == write.key.name);
         if let Some(status) = own {
+            if serves(&status.path) {
+                // A client that asks whether it is gone must not ask the one that dies.
+                let life = (status.path.clone(), status.started_at);
+                *self.doomed.lock().unwrap_or_else(PoisonError::into_inner) = Some(life);
+                let tree = self.tree.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(ANSWER).await;
+                    tree.kill(&status.path);
+                });
+                return Ok(object);
+            }
             return if self.tree.kill(&status.path) { Ok(object) } else { Err(WriteError::NotFound) };
         }
         for (node, agent) in self.agents().iter() {
@@ -131,6 +187,11 @@ impl LiveActors {
         }
         Err(WriteError::NotFound)
     }
+}
+
+/// Whether the answer to this very request goes with the actor: the API or one above it.
+fn serves(path: &str) -> bool {
+    API.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// An actor's object name: lower case, dots between the elements of its path.

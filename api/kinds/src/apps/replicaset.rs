@@ -1,6 +1,6 @@
 //! ReplicaSet: a number of pods of one template.
 
-use crate::{Column, Context, Kind, Strategy, Subresource, cells, cells::number, kind::ALL_VERBS, workload};
+use crate::{Column, Context, Kind, Strategy, Subresource, apps::workload, cells, cells::number, kind::ALL_VERBS};
 use podium_types::{FieldError, Timestamp};
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ impl Strategy for ReplicaSet {
         workload::fresh_status(object, json!({"replicas": 0}));
     }
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        workload::validate(object)
+        workload::validate(object, "deployment", "ReplicaSet")
     }
     fn validate_update(&self, object: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         workload::validate_update(object, old)

@@ -13,13 +13,18 @@ use serde_json::{Value, json};
 pub(crate) fn defaults(object: &mut Value) {
     let Some(spec) = object.get_mut("spec") else { return };
     set_default(spec, "replicas", 1);
+    template_defaults(spec);
+}
+
+/// Defaults of the pods in `spec.template`.
+pub(crate) fn template_defaults(spec: &mut Value) {
     if let Some(pod) = at_mut(spec, "template.spec") {
         pod::default_spec(pod);
     }
 }
 
-/// Rules for replicas, selector and template.
-pub(crate) fn validate(object: &Value) -> Errors {
+/// Rules for replicas, selector and template; the words say whose they are in messages.
+pub(crate) fn validate(object: &Value, selector_of: &str, template_of: &str) -> Errors {
     let spec = &object["spec"];
     let mut errors = Errors::new();
     rules::at_least(&mut errors, &spec["replicas"], "spec.replicas", 0);
@@ -30,15 +35,15 @@ pub(crate) fn validate(object: &Value) -> Errors {
     } else {
         rules::label_selector(&mut errors, selector, "spec.selector");
         if is_unset(&selector["matchLabels"]) && is_unset(&selector["matchExpressions"]) {
-            let why = "empty selector is invalid for deployment";
-            errors.push(FieldError::invalid("spec.selector", selector, why));
+            let why = format!("empty selector is invalid for {selector_of}");
+            errors.push(FieldError::invalid("spec.selector", selector, &why));
         }
     }
-    template(&mut errors, spec);
+    template(&mut errors, spec, template_of);
     errors
 }
 
-fn template(errors: &mut Errors, spec: &Value) {
+fn template(errors: &mut Errors, spec: &Value, template_of: &str) {
     let template = &spec["template"];
     let labels = at(template, "metadata.labels");
     if spec["selector"].is_null() || !rules::selects(&spec["selector"], labels) {
@@ -50,8 +55,8 @@ fn template(errors: &mut Errors, spec: &Value) {
     let path = "spec.template.spec";
     rules::one_of(errors, at(template, "spec.restartPolicy"), &child(path, "restartPolicy"), &["Always"]);
     if !at(template, "spec.activeDeadlineSeconds").is_null() {
-        let why = "activeDeadlineSeconds in ReplicaSet is not Supported";
-        errors.push(FieldError::forbidden(child(path, "activeDeadlineSeconds"), why));
+        let why = format!("activeDeadlineSeconds in {template_of} is not Supported");
+        errors.push(FieldError::forbidden(child(path, "activeDeadlineSeconds"), &why));
     }
 }
 
