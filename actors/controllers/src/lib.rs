@@ -4,10 +4,12 @@
 //! decision. Deliberately absent: the clock, randomness, I/O, `HashMap` iteration.
 
 pub mod affinity;
+pub mod aggregation;
 pub mod controller;
 pub mod cronjob;
 pub mod daemonset;
 pub mod deployment;
+pub mod disruption;
 pub mod endpoints;
 pub mod eventttl;
 pub mod garbagecollector;
@@ -24,6 +26,7 @@ pub mod pods;
 pub mod quantity;
 pub mod replicaset;
 pub mod resource;
+pub mod resourcequota;
 pub mod resources;
 pub mod rootca;
 pub mod selector;
@@ -52,6 +55,9 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(daemonset::DaemonSetController),
         Box::new(job::JobController),
         Box::new(cronjob::CronJobController),
+        Box::new(disruption::DisruptionController),
+        Box::new(resourcequota::ResourceQuotaController),
+        Box::new(aggregation::AggregationController),
         Box::new(endpoints::EndpointsController),
         Box::new(endpoints::EndpointSliceController),
         Box::new(namespace::NamespaceController),

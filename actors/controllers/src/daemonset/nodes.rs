@@ -76,7 +76,7 @@ pub fn suit(spec: &PodSpec, tolerations: &[Toleration], node: &Item<Node>) -> Su
 /// Whether an event about a node can change where pods belong: heartbeats cannot.
 pub fn changed(view: &View, event: &Event) -> bool {
     let Some(now) = view.nodes.get(&event.object.key) else { return true };
-    let Some(before) = event.previous.as_ref().and_then(|object| Item::<Node>::parse(object)) else { return true };
+    let Some(before) = event.previous.as_ref().and_then(Item::<Node>::parse) else { return true };
     let taints = |node: &Item<Node>| node.spec.as_ref().and_then(|spec| spec.taints.clone());
     before.object.labels != now.object.labels || taints(&before) != taints(now)
 }

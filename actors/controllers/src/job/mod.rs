@@ -233,8 +233,7 @@ impl<'a> Draft<'a> {
     /// Puts the writes in the order that makes counting exact: status, finalizers, pods.
     fn finish(mut self) -> Plan {
         let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-        let some = |count: i32| Some(count).filter(|count| *count != 0);
-        self.status.active = some(number(self.active().count()));
+        self.status.active = Some(number(self.active().count())).filter(|count| *count != 0);
         self.status.ready = Some(number(self.active().filter(|pod| pods::ready(pod)).count()));
         self.status.terminating = Some(number(self.terminating()));
         if self.indexed() {

@@ -1,5 +1,6 @@
 //! Controllers on a model cluster.
 
+mod budgets;
 mod cron;
 mod daemons;
 mod endpoints;

@@ -261,8 +261,8 @@ impl View {
                 self.pods_by_node.remove(node, pod.key());
             }
             self.pending.remove(pods::scheduler(pod), pod.key());
-            self.neighbourly.remove_mut(pod.key());
             self.strays.remove(&pod.key().namespace, pod.key());
+            self.neighbourly.remove_mut(pod.key());
             self.weigh(pod, false);
         }
         if let Some(pod) = &new {
