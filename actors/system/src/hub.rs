@@ -84,6 +84,10 @@ impl Hub {
         // Every kind has one from the start; a kind from elsewhere reads as empty.
         self.shelves.get(kind.resource).cloned().unwrap_or_else(|| Arc::new(Shelf::new(kind)))
     }
+    /// The shelves of all kinds that the database holds.
+    pub fn stored(&self) -> impl Iterator<Item = Arc<Shelf>> {
+        self.shelves.values().filter(|s| !s.kind.live).cloned()
+    }
     /// The newest revision that every shelf has reached.
     pub fn applied(&self) -> u64 {
         *self.applied.borrow()

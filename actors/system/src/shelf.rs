@@ -11,7 +11,7 @@ use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 /// Events of one kind that are kept for watches that begin in the past.
 pub const BACKLOG: usize = 4096;
@@ -26,6 +26,7 @@ pub struct Shelf {
     pub kind: &'static Kind,
     snapshot: ArcSwap<Snapshot>,
     past: Mutex<Past>,
+    resets: watch::Sender<u64>,
 }
 
 struct Past {
@@ -45,7 +46,17 @@ impl Shelf {
             snapshots: VecDeque::new(),
             watchers: broadcast::channel(WATCH_LAG).0,
         };
-        Self { kind, snapshot: ArcSwap::default(), past: Mutex::new(past) }
+        Self { kind, snapshot: ArcSwap::default(), past: Mutex::new(past), resets: watch::channel(0).0 }
+    }
+    /// How often it has been loaded.
+    pub fn resets(&self) -> u64 {
+        *self.resets.borrow()
+    }
+    /// Resolves when it has been loaded more often than `resets`. Its actor's supervisor sees to it, or starts over
+    /// with whoever waits here.
+    pub async fn loaded_after(&self, resets: u64) {
+        // The sender lives as long as the shelf.
+        let _ = self.resets.subscribe().wait_for(|r| *r > resets).await;
     }
     fn past(&self) -> MutexGuard<'_, Past> {
         self.past.lock().unwrap_or_else(PoisonError::into_inner)
@@ -76,6 +87,7 @@ impl Shelf {
         past.snapshots = VecDeque::from([snapshot.clone()]);
         past.watchers = broadcast::channel(WATCH_LAG).0;
         self.snapshot.store(snapshot);
+        self.resets.send_modify(|r| *r += 1);
     }
     /// Publishes a newer snapshot and the events that led to it.
     pub fn publish(&self, snapshot: Snapshot, events: &[Arc<Event>]) {

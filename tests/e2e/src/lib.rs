@@ -232,12 +232,11 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            for log in ["podium", "server", "agent"] {
-                let text = std::fs::read_to_string(self.data.join(format!("log/{log}.log"))).unwrap_or_default();
-                let lines: Vec<&str> = text.lines().collect();
-                println!("--- {log}.log ends\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
-            }
+        // Shown only where the test fails.
+        for log in ["podium", "server", "agent"] {
+            let text = std::fs::read_to_string(self.data.join(format!("log/{log}.log"))).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            println!("--- {log}.log ends\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
         }
         if let Err(error) = self.podium(&["down", "--purge"]) {
             println!("ending the cluster: {error:?}");

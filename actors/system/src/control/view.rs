@@ -115,7 +115,11 @@ impl ViewActor {
             loop {
                 match heard {
                     Ok(News::Events(events, upto)) => actor.fold(&events, upto),
-                    Ok(News::Reset) => actor.rebuild(),
+                    Ok(News::Reset) => {
+                        // What is told already is in the snapshots: one look at them for all kinds that begin anew.
+                        while news.try_recv().is_ok() {}
+                        actor.rebuild();
+                    }
                     Err(RecvError::Lagged(_)) => {
                         // Too far behind: what the snapshots hold now is all that counts.
                         news = actor.hub.firehose.subscribe();

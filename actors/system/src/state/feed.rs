@@ -151,17 +151,22 @@ impl FeedActor {
         let mut folding = Vec::with_capacity(by_kind.len());
         for (resource, (kind, deltas)) in by_kind {
             let (answer, events) = oneshot::channel();
-            // A KindActor between two lives loads these from the database.
-            if self.kinds.get(resource).is_some_and(|k| k.tell(KindMsg::Apply(deltas, answer)).is_ok()) {
-                folding.push((kind, events));
-            }
+            let shelf = self.hub.shelf(kind);
+            let resets = shelf.resets();
+            // Not taken, the answer is dropped: below that is the same as a KindActor that died over it.
+            let _ = self.kinds.get(resource).map(|k| k.tell(KindMsg::Apply(deltas, answer)));
+            folding.push((kind, events, shelf, resets));
         }
         let hub = self.hub.clone();
         ctx.wait(
             async move {
                 let mut all: Vec<(&'static Kind, Arc<Event>)> = Vec::new();
-                for (kind, events) in folding {
-                    all.extend(events.await.unwrap_or_default().into_iter().map(|e| (kind, e)));
+                for (kind, events, shelf, resets) in folding {
+                    match events.await {
+                        Ok(events) => all.extend(events.into_iter().map(|e| (kind, e))),
+                        // Its next life loads these from the database; what has been reached says so only then.
+                        Err(_) => shelf.loaded_after(resets).await,
+                    }
                 }
                 all.sort_by_key(|(_, e)| e.revision);
                 hub.set_applied(upto);
@@ -196,9 +201,18 @@ impl Worker for FeedActor {
             Ok((log, revision, listener)) => {
                 feed.log = Some(log);
                 feed.applied = revision;
-                feed.hub.set_applied(revision);
                 listen(listener, ctx);
                 ctx.ready();
+                // The KindActors begin after this actor, and load at least what there is now.
+                let shelves: Vec<_> = feed.hub.stored().map(|shelf| (shelf.resets(), shelf)).collect();
+                let hub = feed.hub.clone();
+                let loaded = async move {
+                    for (resets, shelf) in shelves {
+                        shelf.loaded_after(resets).await;
+                    }
+                    hub.set_applied(revision);
+                };
+                ctx.wait(loaded, |_, (), _| {});
             }
             Err(why) => ctx.fail(why),
         });

@@ -82,12 +82,12 @@ fn frames(
                 }
             };
             let Some(item) = item else { break };
-            let mut ended = matches!(item, WatchItem::Expired);
+            let mut ended = matches!(item, WatchItem::Expired(_));
             let first = frame(&app, view, item);
             let mut more = BytesMut::new();
             while !ended && first.len() + more.len() < MAX_CHUNK {
                 let Some(item) = watch.try_next() else { break };
-                ended = matches!(item, WatchItem::Expired);
+                ended = matches!(item, WatchItem::Expired(_));
                 more.extend_from_slice(&frame(&app, view, item));
             }
             // A single frame goes out as it is, shared with the other watchers.
@@ -114,10 +114,7 @@ fn frame(app: &App, view: View, item: WatchItem) -> Bytes {
         WatchItem::Plain(event) => of_event(view, &event, now),
         WatchItem::Seen(change, object) => of_object(view, change, &object, now),
         WatchItem::Bookmark(revision, end) => told(view, "BOOKMARK", &bookmark(view, revision, end)),
-        WatchItem::Expired => {
-            let error = ApiError::expired("The resourceVersion for the provided watch is too old.");
-            told(view, "ERROR", &error.status())
-        }
+        WatchItem::Expired(why) => told(view, "ERROR", &why.status()),
     }
 }
 

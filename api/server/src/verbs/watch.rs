@@ -7,7 +7,7 @@ use podium_machinery::state::{Change, Event, Object};
 use podium_types::{ApiError, FieldError, meta};
 use std::{collections::VecDeque, sync::Arc};
 use tokio::sync::broadcast::{
-    Receiver,
+    self, Receiver,
     error::{RecvError, TryRecvError},
 };
 
@@ -40,8 +40,8 @@ pub enum WatchItem {
     Seen(Change, Arc<Object>),
     /// Everything up to this revision has been sent; `true` at the end of the initial events.
     Bookmark(u64, bool),
-    /// The watcher was too slow, or history is gone: it must list again.
-    Expired,
+    /// The watcher was too slow, or history is gone: it must list again, for this reason.
+    Expired(Box<ApiError>),
 }
 
 /// A running watch.
@@ -73,7 +73,11 @@ impl Api {
         }
         // Neither initial events nor a revision: from now on.
         let since = since.unwrap_or_else(|| self.newest(kind).1);
-        let subscription = self.backend().watch(kind, since).map_err(|e| too_old(since, e.oldest))?;
+        let subscription = match self.backend().watch(kind, since) {
+            Ok(subscription) => subscription,
+            // client-go and kube-rs list again for an event that says so; a refused request they only repeat.
+            Err(e) => return Ok(Watch::over(kind, options, too_old(since, e.oldest))),
+        };
         let mut watch = Watch::new(kind, options, subscription.events, since);
         watch.take_in(subscription.backlog);
         Ok(watch)
@@ -87,7 +91,7 @@ impl Api {
             let subscription = match self.backend().watch(kind, revision) {
                 Ok(subscription) => subscription,
                 Err(_) if attempts < BEGIN_RETRIES => continue,
-                Err(e) => return Err(too_old(revision, e.oldest)),
+                Err(e) => return Ok(Watch::over(kind, options, too_old(revision, e.oldest))),
             };
             let mut watch = Watch::new(kind, options, subscription.events, revision);
             let present = snapshot.list(options.namespace.as_deref(), None).filter(|o| options.filter.matches(kind, o));
@@ -117,6 +121,10 @@ fn validate(options: &WatchOptions) -> Result<(), ApiError> {
     Err(ApiError::invalid("ListOptions", "meta.k8s.io", "", &[error]))
 }
 
+fn too_slow() -> WatchItem {
+    WatchItem::Expired(Box::new(ApiError::expired("The resourceVersion for the provided watch is too old.")))
+}
+
 fn too_old(asked: u64, oldest: u64) -> ApiError {
     ApiError::expired(format!("too old resource version: {asked} ({oldest})"))
 }
@@ -125,6 +133,14 @@ impl Watch {
     fn new(kind: &'static Kind, options: &WatchOptions, events: Receiver<Arc<Event>>, last: u64) -> Self {
         let (namespace, filter) = (options.namespace.clone(), options.filter.clone());
         Self { kind, namespace, filter, ready: VecDeque::new(), events, last }
+    }
+
+    /// A watch that only tells why there is none.
+    fn over(kind: &'static Kind, options: &WatchOptions, why: ApiError) -> Self {
+        // Nobody sends on this channel any more.
+        let mut watch = Self::new(kind, options, broadcast::channel(1).1, 0);
+        watch.ready.push_back(WatchItem::Expired(Box::new(why)));
+        watch
     }
 
     fn take_in(&mut self, backlog: Vec<Arc<Event>>) {
@@ -152,7 +168,7 @@ impl Watch {
                         return Some(item);
                     }
                 }
-                Err(RecvError::Lagged(_)) => return Some(WatchItem::Expired),
+                Err(RecvError::Lagged(_)) => return Some(too_slow()),
                 Err(RecvError::Closed) => return None,
             }
         }
@@ -170,7 +186,7 @@ impl Watch {
                         return Some(item);
                     }
                 }
-                Err(TryRecvError::Lagged(_)) => return Some(WatchItem::Expired),
+                Err(TryRecvError::Lagged(_)) => return Some(too_slow()),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
             }
         }

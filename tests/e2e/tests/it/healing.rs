@@ -79,7 +79,12 @@ async fn acts(cluster: &Cluster) -> Result<()> {
                 "-o",
                 "jsonpath={.status.readyReplicas}/{.status.replicas}",
             ])?;
-            Ok((ready == expected).then_some(()))
+            ensure!(
+                ready == expected,
+                "{ready} instead of {expected}\n{}",
+                cluster.kubectl(&["describe", "deploy,rs,pod"])?
+            );
+            Ok(Some(()))
         })
         .await?;
     }
