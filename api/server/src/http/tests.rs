@@ -16,6 +16,7 @@ use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, sync::atomic::
 use tokio::net::TcpStream;
 
 mod http2;
+mod kinds;
 mod relay;
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
