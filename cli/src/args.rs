@@ -113,9 +113,9 @@ pub struct ServerArgs {
     /// Port of the Kubernetes API.
     #[arg(long, env = "PODIUM_API_PORT", default_value_t = 6443)]
     pub api_port: u16,
-    /// The PostgreSQL that holds the state.
+    /// The PostgreSQL that holds the state; that of `database-url` in the data directory when absent.
     #[arg(long, env = "PODIUM_DATABASE_URL")]
-    pub database_url: String,
+    pub database_url: Option<String>,
     #[command(flatten)]
     pub network: NetworkArgs,
     #[command(flatten)]

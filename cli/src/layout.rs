@@ -3,7 +3,10 @@
 use crate::args::{NetworkArgs, NodeArgs};
 use anyhow::{Context, Result};
 use std::{
+    fs::OpenOptions,
+    io::Write,
     net::{IpAddr, Ipv4Addr, UdpSocket},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -34,6 +37,22 @@ impl Layout {
     pub fn postgres_socket(&self) -> PathBuf {
         self.run.join("pg")
     }
+    /// Where clients find the database: `psql "$(cat …)"`.
+    pub fn database_url(&self) -> PathBuf {
+        self.data.join("database-url")
+    }
+    /// What `up` wrote there.
+    pub fn read_database_url(&self) -> Result<String> {
+        let path = self.database_url();
+        let url = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        Ok(url.trim().to_owned())
+    }
+    /// For the owner of the data directory alone.
+    pub fn write_database_url(&self, url: &str) -> Result<()> {
+        let path = self.database_url();
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
+        writeln!(file, "{url}").with_context(|| format!("writing {}", path.display()))
+    }
     pub fn kubeconfig(&self) -> PathBuf {
         self.data.join("kubeconfig")
     }
@@ -60,7 +79,7 @@ pub fn node_name(args: &NodeArgs) -> Result<String> {
     Ok(host.to_string_lossy().to_lowercase())
 }
 
-/// The node's address: as given, that of the default route, or loopback.
+/// The node's address: as given, that of the default route, or the one that the agent makes where there is none.
 pub fn node_ip(args: &NodeArgs) -> IpAddr {
     if let Some(ip) = args.node_ip {
         return ip;
@@ -70,7 +89,7 @@ pub fn node_ip(args: &NodeArgs) -> IpAddr {
         s.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
         s.local_addr()
     });
-    asked.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |a| a.ip())
+    asked.map_or(IpAddr::V4(podium_agent::LONELY_NODE), |a| a.ip())
 }
 
 /// The `n`th address of the service range.

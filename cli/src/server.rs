@@ -24,7 +24,7 @@ pub fn run(args: ServerArgs) -> Result<()> {
     };
     ensure(&layout.pki(), &config).context("making certificates")?;
     let settings = Settings {
-        database_url: args.database_url,
+        database_url: args.database_url.map_or_else(|| layout.read_database_url(), Ok)?,
         pki: layout.pki(),
         data: layout.data,
         api_port: args.api_port,

@@ -3,11 +3,19 @@
 //! Level-triggered: events update the [`View`] and wake a key; they carry no data into a
 //! decision. Deliberately absent: the clock, randomness, I/O, `HashMap` iteration.
 
+pub mod affinity;
+pub mod aggregation;
 pub mod controller;
+pub mod cronjob;
+pub mod daemonset;
 pub mod deployment;
+pub mod disruption;
 pub mod endpoints;
 pub mod eventttl;
 pub mod garbagecollector;
+pub mod hash;
+pub mod history;
+pub mod job;
 pub mod namespace;
 pub mod nodeipam;
 pub mod nodelifecycle;
@@ -18,11 +26,15 @@ pub mod pods;
 pub mod quantity;
 pub mod replicaset;
 pub mod resource;
+pub mod resourcequota;
 pub mod resources;
 pub mod rootca;
 pub mod selector;
 pub mod serviceaccount;
+pub mod share;
+pub mod statefulset;
 pub mod taints;
+pub mod template;
 pub mod time;
 pub mod view;
 pub mod write;
@@ -38,6 +50,14 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
     Ok(vec![
         Box::new(deployment::DeploymentController),
         Box::new(replicaset::ReplicaSetController),
+        Box::new(replicaset::ReplicationController),
+        Box::new(statefulset::StatefulSetController),
+        Box::new(daemonset::DaemonSetController),
+        Box::new(job::JobController),
+        Box::new(cronjob::CronJobController),
+        Box::new(disruption::DisruptionController),
+        Box::new(resourcequota::ResourceQuotaController),
+        Box::new(aggregation::AggregationController),
         Box::new(endpoints::EndpointsController),
         Box::new(endpoints::EndpointSliceController),
         Box::new(namespace::NamespaceController),

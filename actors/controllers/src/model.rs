@@ -12,12 +12,21 @@ pub struct Model {
     pub ids: Ids,
     objects: BTreeMap<(String, Key), Arc<Object>>,
     revision: u64,
+    /// Whether deleted pods stay until [`Model::reap`], as pods with a grace period do.
+    pub lingering: bool,
 }
 
 impl Model {
     pub fn new(seed: u64) -> Self {
         let now = Timestamp::from_second(1_700_000_000).unwrap();
-        Self { view: View::default(), now, ids: Ids::new(seed), objects: BTreeMap::new(), revision: 0 }
+        Self {
+            view: View::default(),
+            now,
+            ids: Ids::new(seed),
+            objects: BTreeMap::new(),
+            revision: 0,
+            lingering: false,
+        }
     }
 
     pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
@@ -64,13 +73,22 @@ impl Model {
         if object["spec"] != spec {
             object["metadata"]["generation"] = json!(object["metadata"]["generation"].as_i64().unwrap_or(1) + 1);
         }
-        self.put(resource, object, Change::Modified);
+        // A pod that its kubelet has let go needs only its finalizers to go, too.
+        let gone = resource == resource::PODS && object["metadata"]["deletionGracePeriodSeconds"] == 0;
+        let held = podium_types::meta::finalizers(&object).next().is_some();
+        self.put(resource, object, if gone && !held { Change::Deleted } else { Change::Modified });
     }
 
     pub fn delete(&mut self, resource: &str, namespace: &str, name: &str) {
         let mut object = self.get(resource, namespace, name).unwrap();
-        if podium_types::meta::finalizers(&object).next().is_some() {
-            object["metadata"]["deletionTimestamp"] = serde_json::to_value(crate::time::stamp(self.now)).unwrap();
+        let linger = self.lingering && resource == resource::PODS;
+        if linger || podium_types::meta::finalizers(&object).next().is_some() {
+            if object["metadata"]["deletionTimestamp"].is_null() {
+                object["metadata"]["deletionTimestamp"] = serde_json::to_value(crate::time::stamp(self.now)).unwrap();
+            }
+            if !linger {
+                object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+            }
             self.put(resource, object, Change::Modified);
         } else {
             self.put(resource, object, Change::Deleted);
@@ -134,6 +152,17 @@ impl Model {
         let (namespace, name) = (podium_types::meta::namespace(pod), podium_types::meta::name(pod));
         let patch = json!({"status": {"phase": "Running", "podIP": "10.244.0.9",
             "conditions": [{"type": "Ready", "status": status, "lastTransitionTime": since}]}});
+        self.patch(resource::PODS, namespace, name, &patch);
+    }
+
+    /// The kubelet lets go of a pod that is being deleted: it ends, and is removed unless finalizers keep it.
+    pub fn reap(&mut self, pod: &Value) {
+        let (namespace, name) = (podium_types::meta::namespace(pod), podium_types::meta::name(pod));
+        let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+        let mut patch = json!({"metadata": {"deletionGracePeriodSeconds": 0}});
+        if !ended {
+            patch["status"] = json!({"phase": "Failed"});
+        }
         self.patch(resource::PODS, namespace, name, &patch);
     }
 

@@ -5,7 +5,8 @@
 //! no longer match is released.
 
 use crate::{
-    PlannedWrite, selector,
+    PlannedWrite, pods,
+    selector::{self, Labels},
     view::{Header, Item, Typed, View},
     write,
 };
@@ -68,7 +69,7 @@ pub fn keys_of_event<'a, O: Typed + 'a>(
     owner_resource: &'static str,
     event: &Event,
     owners: impl Iterator<Item = &'a Arc<Item<O>>>,
-    selector: impl Fn(&O) -> Option<&LabelSelector>,
+    selects: impl Fn(&O, &Labels) -> bool,
 ) -> Vec<Key> {
     let mut keys = BTreeSet::new();
     let mut orphan = false;
@@ -82,8 +83,44 @@ pub fn keys_of_event<'a, O: Typed + 'a>(
         }
     }
     if orphan {
-        let matching = owners
-            .filter(|owner| selector(owner).is_some_and(|selector| selector::matches(selector, &event.object.labels)));
+        let matching = owners.filter(|owner| selects(owner, &event.object.labels));
+        keys.extend(matching.map(|owner| owner.key().clone()));
+    }
+    keys.into_iter().collect()
+}
+
+/// The same for an event about a pod that the view has just folded, without reading the
+/// pod's two states again. None where the change makes no difference to an owner.
+pub fn keys_of_pod<'a, O: Typed + 'a>(
+    view: &View,
+    owner_resource: &'static str,
+    event: &Event,
+    owners: impl Iterator<Item = &'a Arc<Item<O>>>,
+    selects: impl Fn(&O, &Labels) -> bool,
+) -> Vec<Key> {
+    let now = view.pods.get(&event.object.key);
+    let before = view.replaced(event);
+    if event.previous.is_some() && before.is_none() {
+        return keys_of_event(view, owner_resource, event, owners, selects);
+    }
+    if let (Some(now), Some(before)) = (now, before)
+        && pods::standing(now) == pods::standing(before)
+    {
+        return Vec::new();
+    }
+    let mut keys = BTreeSet::new();
+    let mut orphan = false;
+    for pod in [now, before].into_iter().flatten() {
+        match controller(pod.meta()) {
+            Some(owner) => {
+                let owner = view.by_uid(&owner.uid).filter(|owner| owner.resource == owner_resource);
+                keys.extend(owner.map(|owner| owner.key().clone()));
+            }
+            None => orphan = true,
+        }
+    }
+    if orphan {
+        let matching = owners.filter(|owner| selects(owner, &event.object.labels));
         keys.extend(matching.map(|owner| owner.key().clone()));
     }
     keys.into_iter().collect()

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use podium_types::Timestamp;
+use std::collections::BTreeMap;
 
 /// Name of the scheduler of a pod that names none.
 pub const DEFAULT_SCHEDULER: &str = "default-scheduler";
@@ -17,6 +18,12 @@ pub fn scheduler(pod: &Pod) -> &str {
     name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_SCHEDULER)
 }
 
+/// Whether the pod says which pods it wants, or does not want, near it.
+pub fn neighbourly(pod: &Pod) -> bool {
+    let affinity = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref());
+    affinity.is_some_and(|affinity| affinity.pod_affinity.is_some() || affinity.pod_anti_affinity.is_some())
+}
+
 /// `status.phase`, or `""`.
 pub fn phase(pod: &Pod) -> &str {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
@@ -30,6 +37,38 @@ pub fn terminal(pod: &Pod) -> bool {
 /// Whether the pod counts as a replica: neither ended nor being deleted.
 pub fn active(pod: &Pod) -> bool {
     !terminal(pod) && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// What of a pod makes a difference to the controller that owns it.
+#[derive(PartialEq)]
+pub struct Standing<'a> {
+    ended: Option<&'a str>,
+    deleting: bool,
+    ready_since: Option<Option<Timestamp>>,
+    restarts: i32,
+    owner: Option<&'a str>,
+    labels: Option<&'a BTreeMap<String, String>>,
+    finalizers: Option<&'a Vec<String>>,
+}
+
+/// See [`Standing`].
+pub fn standing(pod: &Pod) -> Standing<'_> {
+    Standing {
+        ended: Some(phase(pod)).filter(|_| terminal(pod)),
+        deleting: pod.metadata.deletion_timestamp.is_some(),
+        ready_since: ready(pod).then(|| ready_since(pod)),
+        restarts: restarts(pod),
+        owner: crate::owners::controller(&pod.metadata).map(|owner| owner.uid.as_str()),
+        labels: pod.metadata.labels.as_ref(),
+        finalizers: pod.metadata.finalizers.as_ref(),
+    }
+}
+
+/// How often the pod's containers were started again, all together.
+pub fn restarts(pod: &Pod) -> i32 {
+    let status = pod.status.as_ref();
+    let lists = status.into_iter().flat_map(|s| [&s.init_container_statuses, &s.container_statuses]);
+    lists.flatten().flatten().map(|container| container.restart_count).sum()
 }
 
 /// The condition of that type.

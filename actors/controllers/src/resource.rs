@@ -24,6 +24,26 @@ pub const LEASES: &str = "leases.coordination.k8s.io";
 pub const REPLICA_SETS: &str = "replicasets.apps";
 /// Deployments.
 pub const DEPLOYMENTS: &str = "deployments.apps";
+/// StatefulSets.
+pub const STATEFUL_SETS: &str = "statefulsets.apps";
+/// DaemonSets.
+pub const DAEMON_SETS: &str = "daemonsets.apps";
+/// ControllerRevisions.
+pub const CONTROLLER_REVISIONS: &str = "controllerrevisions.apps";
+/// Jobs.
+pub const JOBS: &str = "jobs.batch";
+/// CronJobs.
+pub const CRON_JOBS: &str = "cronjobs.batch";
+/// ReplicationControllers.
+pub const REPLICATION_CONTROLLERS: &str = "replicationcontrollers";
+/// PersistentVolumeClaims.
+pub const CLAIMS: &str = "persistentvolumeclaims";
+/// PodDisruptionBudgets.
+pub const BUDGETS: &str = "poddisruptionbudgets.policy";
+/// ResourceQuotas.
+pub const QUOTAS: &str = "resourcequotas";
+/// ClusterRoles.
+pub const CLUSTER_ROLES: &str = "clusterroles.rbac.authorization.k8s.io";
 
 const WELL_KNOWN: &[&str] = &[
     PODS,
@@ -38,6 +58,16 @@ const WELL_KNOWN: &[&str] = &[
     LEASES,
     REPLICA_SETS,
     DEPLOYMENTS,
+    STATEFUL_SETS,
+    DAEMON_SETS,
+    CONTROLLER_REVISIONS,
+    JOBS,
+    CRON_JOBS,
+    REPLICATION_CONTROLLERS,
+    CLAIMS,
+    BUDGETS,
+    QUOTAS,
+    CLUSTER_ROLES,
 ];
 
 /// The same name as a static string, where a kind of that name is served.

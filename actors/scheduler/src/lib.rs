@@ -1,22 +1,37 @@
-//! Pure scheduling: filter, score, explain.
+//! Pure scheduling: filter, score, preempt, explain.
 //!
-//! [`batch`] places pods one after the other on a [`board`] of nodes, each pod seeing
+//! A [`batch`] places pods one after the other on a [`board`] of nodes, each pod seeing
 //! those before it; [`Scheduler`] turns that into a plan. Deliberately absent: state kept
-//! between decisions, and preemption.
+//! between decisions; what a pod waits for is read off its own condition ([`hint`]).
 
-pub mod affinity;
-pub mod ask;
-pub mod batch;
-pub mod board;
-pub mod explain;
-pub mod failure;
-pub mod filter;
-pub mod scheduler;
-pub mod score;
-pub mod taints;
+mod advice;
+mod affinity;
+mod ask;
+mod batch;
+mod board;
+mod claims;
+mod class;
+mod explain;
+mod failure;
+mod filter;
+mod hint;
+mod images;
+mod nominations;
+mod preempt;
+mod profile;
+mod report;
+mod scheduler;
+mod score;
+mod selector;
+mod settings;
+mod spread;
+mod taints;
+mod tally;
 
-pub use batch::{Placement, schedule_batch};
-pub use scheduler::Scheduler;
+pub use batch::{Batch, Failure, Placement};
+pub use explain::{Explanation, Opinion, Verdict, explain};
+pub use profile::{Profile, Strategy, Weights};
+pub use scheduler::{Scheduler, queue};
 
 #[cfg(test)]
 mod tests;

@@ -1,22 +1,34 @@
 //! The scheduler as a controller: one key, the queue of pods that wait for a node.
 //!
-//! A pod that fits nowhere is looked at again whenever a node changes or a pod ends; as a
-//! decision depends on the view alone, nothing else can help it.
+//! Every decision places as many pods as fit into one batch, the most important first. A pod
+//! that fits nowhere is looked at again when something changes that could help it; a pod
+//! that was looked at before never keeps a new one waiting for long, since only so many of
+//! them are tried at once, taking turns.
 
-use crate::batch::{Placement, schedule_batch};
-use k8s_openapi::api::core::v1::{Pod, PodCondition};
-use podium_controllers::{Controller, Ids, Plan, PlannedWrite, View, pods, resource, time, view::Item, write};
-use podium_machinery::state::{Change, Event};
+use crate::{
+    batch::{Batch, Placement},
+    hint,
+    profile::Profile,
+    report, settings,
+};
+use k8s_openapi::api::core::v1::Pod;
+use podium_controllers::{Controller, Ids, Plan, View, pods, resource, time, view::Item};
+use podium_machinery::state::Event;
 use podium_types::{Key, Timestamp};
-use serde_json::json;
 use std::{cmp::Reverse, sync::Arc};
 
 /// How many pods one decision places at most; the next one goes on.
 pub const BATCH_LIMIT: usize = 1000;
+/// For how many pods one decision makes room at most, which costs far more than placing one.
+pub const ROOM_LIMIT: usize = 64;
+/// How many pods that were refused before one decision tries again at most.
+pub const RETRY_LIMIT: usize = 1000;
+/// Seconds between the turns of more refused pods than that.
+pub const TURN_SECONDS: i64 = 1;
 /// Seconds after which pods that fit nowhere are looked at again in any case.
 pub const RETRY_SECONDS: i64 = 300;
 
-/// Binds pods that name `default-scheduler`.
+/// Binds pods that name one of its profiles.
 pub struct Scheduler;
 
 /// The one key: pods are placed together, so that each sees where the others went.
@@ -29,103 +41,112 @@ impl Controller for Scheduler {
         "scheduler"
     }
     fn watches(&self) -> &'static [&'static str] {
-        &[resource::PODS, resource::NODES]
+        &[
+            resource::PODS,
+            resource::NODES,
+            resource::NAMESPACES,
+            "persistentvolumeclaims",
+            "persistentvolumes",
+            "storageclasses.storage.k8s.io",
+            "csinodes.storage.k8s.io",
+        ]
     }
     fn keys(&self, view: &View, resource: &str, event: &Event) -> Vec<Key> {
-        if view.pending.count(pods::DEFAULT_SCHEDULER) == 0 || (resource == resource::PODS && !matters(view, event)) {
-            return Vec::new();
-        }
-        vec![queue()]
+        let profiles = settings::profiles(view);
+        let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+        if hint::helps(view, &names, resource, event) { vec![queue()] } else { Vec::new() }
     }
     fn all_keys(&self, _view: &View) -> Vec<Key> {
         vec![queue()]
     }
     fn decide(&self, view: &View, _key: &Key, now: Timestamp, ids: &mut Ids) -> Plan {
-        let mut waiting: Vec<&Arc<Item<Pod>>> = view
-            .pending
-            .get(pods::DEFAULT_SCHEDULER)
-            .filter_map(|key| view.pods.get(key))
-            .filter(|pod| !gated(pod))
-            .collect();
-        waiting.sort_by_key(|pod| {
-            let created = pod.meta().creation_timestamp.as_ref().map(|time| time.0);
-            (Reverse(pod.spec.as_ref().and_then(|spec| spec.priority).unwrap_or(0)), created)
-        });
+        let profiles = settings::profiles(view);
         let mut plan = Plan::default();
-        let (mut bound, mut failed) = (0, 0);
-        for (pod, placement) in waiting.iter().zip(schedule_batch(view, &waiting, ids)) {
-            match placement {
-                Placement::Node(_) if bound == BATCH_LIMIT => plan.wake_at = Some(now),
-                Placement::Node(node) => {
-                    bound += 1;
-                    bind(pod, &node, &mut plan);
-                }
-                Placement::Failure(why) => {
-                    failed += 1;
-                    report(pod, why, now, &mut plan);
-                }
-            }
-        }
-        if failed > 0 && plan.wake_at.is_none() {
+        let waiting = profiles.iter().flat_map(|profile| view.pending.get(&profile.name));
+        let (gated, waiting): (Vec<_>, Vec<_>) =
+            waiting.filter_map(|key| view.pods.get(key)).partition(|pod| gated(pod));
+        let (turns, left) = in_turn(waiting, ids);
+        let mut round = Round { view, profiles: &profiles, now, plan: &mut plan, bound: 0, failed: 0 };
+        let done = round.run(&turns, ids);
+        let (bound, failed) = (round.bound, round.failed);
+        gated.into_iter().for_each(|pod| report::gate(pod, now, &mut plan));
+        if done < turns.len() {
+            plan.wake_at = Some(now);
+        } else if left > 0 {
+            plan.wake_at = time::after(now, TURN_SECONDS);
+        } else if failed > 0 {
             plan.wake_at = time::after(now, RETRY_SECONDS);
         }
         if bound + failed > 0 {
-            plan.note = format!("{} pods waiting: {bound} bound, {failed} fit nowhere", waiting.len());
+            plan.note = format!("{} pods waiting: {bound} bound, {failed} fit nowhere", turns.len() + left);
         }
         plan
     }
 }
 
-/// Whether an event about a pod could change a placement: it waits, or it has left its node.
-fn matters(view: &View, event: &Event) -> bool {
-    if event.change == Change::Deleted {
-        return true;
+/// One decision under way.
+struct Round<'a> {
+    view: &'a View,
+    profiles: &'a [Profile],
+    now: Timestamp,
+    plan: &'a mut Plan,
+    bound: usize,
+    failed: usize,
+}
+
+impl Round<'_> {
+    /// Places pods until a batch is full; how many were looked at.
+    fn run(&mut self, pods: &[&Arc<Item<Pod>>], ids: &mut Ids) -> usize {
+        if pods.is_empty() {
+            return 0;
+        }
+        let mut batch = Batch::new(self.view, self.profiles);
+        // Bindings first: writes of one sort that follow each other share a commit.
+        let mut after = Plan::default();
+        let (mut done, mut rooms) = (0, 0);
+        for pod in pods {
+            if self.bound >= BATCH_LIMIT || rooms >= ROOM_LIMIT {
+                break;
+            }
+            done += 1;
+            match batch.place(pod, ids) {
+                Some(Placement::Node(node)) => {
+                    self.bound += 1;
+                    report::bind(pod, &node, self.plan);
+                }
+                Some(Placement::Volumes(node, claims)) => report::select(self.view, &claims, &node, &mut after),
+                Some(Placement::Failure(failure)) => {
+                    self.failed += 1;
+                    rooms += usize::from(failure.victims.iter().any(|victim| !victim.deleting()));
+                    report::fail(pod, &failure, pods::scheduler(pod), self.now, &mut after);
+                }
+                None => {}
+            }
+        }
+        self.plan.writes.extend(after.writes);
+        self.plan.events.extend(after.events);
+        done
     }
-    let pod = view.pods.get(&event.object.key);
-    pod.is_some_and(|pod| pods::node(pod).is_none() || pods::terminal(pod))
+}
+
+/// The pods of this turn, the most important and then the oldest first; how many are left for
+/// the next. New pods are always among them, and a window of those refused before.
+fn in_turn<'a>(waiting: Vec<&'a Arc<Item<Pod>>>, ids: &mut Ids) -> (Vec<&'a Arc<Item<Pod>>>, usize) {
+    let (mut turns, mut refused): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|pod| hint::fresh(pod));
+    let left = refused.len().saturating_sub(RETRY_LIMIT);
+    if left > 0 {
+        let count = u64::try_from(refused.len()).unwrap_or(1).max(1);
+        refused.rotate_left(usize::try_from(ids.next() % count).unwrap_or(0));
+        refused.truncate(RETRY_LIMIT);
+    }
+    turns.extend(refused);
+    turns.sort_by_key(|pod| {
+        let created = pod.meta().creation_timestamp.as_ref().map(|time| time.0);
+        (Reverse(crate::ask::priority(pod)), created)
+    });
+    (turns, left)
 }
 
 fn gated(pod: &Pod) -> bool {
     pod.spec.as_ref().and_then(|spec| spec.scheduling_gates.as_ref()).is_some_and(|gates| !gates.is_empty())
-}
-
-fn bind(pod: &Item<Pod>, node: &str, plan: &mut Plan) {
-    plan.writes.push(PlannedWrite::Patch {
-        resource: resource::PODS,
-        subresource: "binding",
-        key: pod.key().clone(),
-        uid: pod.uid().to_owned(),
-        revision: None,
-        patch: json!({"target": {"kind": "Node", "name": node}}),
-    });
-    let message = format!("Successfully assigned {} to {node}", pod.key());
-    plan.events.push(write::event(pod, "Normal", "Scheduled", message));
-}
-
-/// Says on the pod why it waits, unless it says so already.
-fn report(pod: &Item<Pod>, why: String, now: Timestamp, plan: &mut Plan) {
-    const TYPE: &str = "PodScheduled";
-    const REASON: &str = "Unschedulable";
-    let old = pods::condition(pod, TYPE);
-    let same = |old: &PodCondition| {
-        old.status == "False" && old.reason.as_deref() == Some(REASON) && old.message.as_ref() == Some(&why)
-    };
-    if old.is_some_and(same) {
-        return;
-    }
-    let since = old.filter(|old| old.status == "False").and_then(|old| old.last_transition_time.clone());
-    let condition = PodCondition {
-        type_: TYPE.to_owned(),
-        status: "False".to_owned(),
-        reason: Some(REASON.to_owned()),
-        message: Some(why.clone()),
-        last_transition_time: since.or_else(|| Some(time::stamp(now))),
-        observed_generation: pod.meta().generation,
-        ..PodCondition::default()
-    };
-    let mut conditions = pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
-    conditions.retain(|condition| condition.type_ != TYPE);
-    conditions.push(condition);
-    plan.writes.push(write::patch(resource::PODS, "status", pod, json!({"status": {"conditions": conditions}})));
-    plan.events.push(write::event(pod, "Warning", "FailedScheduling", why));
 }

@@ -1,9 +1,10 @@
 //! Pure API machinery: what is the same for every kind.
 //!
-//! Patches, selectors, field validation, tables, protobuf transcoding, and the
+//! Patches, server-side apply, selectors, field validation, tables, protobuf transcoding, and the
 //! immutable snapshots that reads are served from. Deliberately absent: sockets,
 //! the database, the clock.
 
+pub mod apply;
 pub mod decode;
 pub mod defaults;
 pub mod discovery;

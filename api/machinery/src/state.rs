@@ -112,12 +112,14 @@ pub struct Event {
     pub previous: Option<Arc<Object>>,
     /// The watch frame, serialised by the first watcher for all of them.
     pub frame: OnceLock<Bytes>,
+    /// The same in protobuf.
+    pub binary_frame: OnceLock<Bytes>,
 }
 
 impl Event {
     /// An event whose frame is yet to be made.
     pub fn new(change: Change, revision: u64, object: Arc<Object>, previous: Option<Arc<Object>>) -> Self {
-        Self { change, revision, object, previous, frame: OnceLock::new() }
+        Self { change, revision, object, previous, frame: OnceLock::new(), binary_frame: OnceLock::new() }
     }
 }
 

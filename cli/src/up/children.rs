@@ -61,11 +61,12 @@ impl Family {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let config =
             PrivateOptions { dir: self.layout.postgres(), socket_dir: self.layout.postgres_socket(), bin_dir: None };
-        let url = self.database_url.clone().unwrap_or_else(|| config.url());
+        // Not an argument: every user of the machine sees those, and a URL may hold a password.
+        self.layout.write_database_url(&self.database_url.clone().unwrap_or_else(|| config.url()))?;
         let (stop, stopped) = watch::channel(Stage::Run);
         let database = self.database_url.is_none().then(|| tokio::spawn(keep_database(config, stopped.clone())));
         let mut server = self.arguments("server");
-        server.extend(["--api-port".into(), self.api_port.to_string().into(), "--database-url".into(), url.into()]);
+        server.extend(["--api-port".into(), self.api_port.to_string().into()]);
         let server = tokio::spawn(keep(self.layout.clone(), "server", server, Stage::Server, stopped.clone()));
         let agent = self.arguments("agent");
         let agent = tokio::spawn(keep(self.layout.clone(), "agent", agent, Stage::Agent, stopped));

@@ -55,7 +55,9 @@ impl<'a> Progress<'a> {
     /// A client, once the API says that it is ready.
     async fn api(&self) -> Option<Client> {
         let kubeconfig = Kubeconfig::read_from(self.layout.kubeconfig()).ok()?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.ok()?;
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.ok()?;
+        // A server that starts asks for a second's patience; we look again sooner.
+        config.default_retry = false;
         let client = Client::try_from(config).ok()?;
         let request = http_get("/readyz")?;
         client.request_text(request).await.ok()?;

@@ -5,6 +5,7 @@
 //! so that [`cleanup`] finds it after a crash. Deliberately absent: NetworkPolicy and
 //! tunnels between nodes.
 
+mod address;
 mod dns;
 mod error;
 mod id;
@@ -15,6 +16,7 @@ mod proxy;
 mod sysctl;
 mod teardown;
 
+pub use address::{ROUTER, add_node_address};
 pub use dns::{DnsConfig, DnsServer};
 pub use error::{Error, Result};
 pub use network::{Attachment, HostPort, Network, NetworkConfig};

@@ -1,8 +1,7 @@
 //! Removing what a dead agent left behind.
 
 use crate::{
-    Error, Result,
-    dns::remove_addresses,
+    Error, Result, address,
     id::Id,
     netlink::{Batch, Family, Socket, route},
     network::{remove_links, remove_netns_dir, remove_store},
@@ -30,7 +29,8 @@ pub async fn cleanup(id: &str, leftovers: &Leftovers) -> Result<()> {
     let mut outcomes = vec![nft::delete_table(&id.service_table()).await, nft::delete_table(&id.network_table()).await];
     outcomes.push(remove_netns_dir(&leftovers.netns_dir));
     outcomes.push(remove_store(&leftovers.state_dir));
-    outcomes.push(remove_addresses(&id, &leftovers.dns_addresses));
+    outcomes.push(address::remove(&id, &leftovers.dns_addresses));
+    outcomes.push(address::remove(&id, &[address::ROUTER.into()]));
     outcomes.push(remove_routes_and_links(&id, leftovers));
     outcomes.into_iter().collect()
 }

@@ -19,4 +19,6 @@ mod shared;
 pub use cleanup::cleanup;
 pub use config::{AgentConfig, cluster_id};
 pub use error::{Error, Result};
+/// The node address of a machine that is in no network; the agent makes it.
+pub use podium_dataplane::ROUTER as LONELY_NODE;
 pub use run::run;

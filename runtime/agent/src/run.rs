@@ -1,8 +1,12 @@
 //! The agent's whole tree on one page.
 
-use crate::{AgentConfig, Error, Result, api, error::io, events, net, node, pods, shared::Shared};
+use crate::{AgentConfig, Error, Result, api, cluster_id, error::io, events, net, node, pods, shared::Shared};
+use podium_dataplane::{ROUTER, add_node_address};
 use podium_supervision::{Exit, Intensity, Placement, Root, Strategy, SupervisorHandle, Tree};
-use std::{future::Future, net::TcpListener};
+use std::{
+    future::Future,
+    net::{IpAddr, TcpListener},
+};
 
 /// Runs the agent inside an actix system until `shutdown` resolves. Containers run on.
 pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Result<()> {
@@ -11,6 +15,9 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
     let listener = TcpListener::bind(("0.0.0.0", config.kubelet_port))
         .map_err(io(format!("listen on the kubelet port {}", config.kubelet_port)))?;
     let port = listener.local_addr().map_err(io("kubelet port"))?.port();
+    if config.node_ip == IpAddr::V4(ROUTER) {
+        add_node_address(&cluster_id(&config.data_dir))?;
+    }
     let tree = Tree::default();
     let shared = Shared::open(config, port, &tree).await?;
     let pod_actors = SupervisorHandle::new(Vec::new());

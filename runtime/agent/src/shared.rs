@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub config: AgentConfig,
     pub id: String,
     pub client: Client,
+    /// Refused requests are not repeated: for those who try again at a pace of their own.
+    pub eager: Client,
     pub images: Images,
     pub cgroups: Cgroups,
     pub machine: Machine,
@@ -43,13 +45,14 @@ impl Shared {
             std::fs::create_dir_all(&dir).map_err(io(format!("create {}", dir.display())))?;
         }
         let id = cluster_id(&config.data_dir);
-        let client = client(&config.kubeconfig).await?;
+        let (client, eager) = (client(&config.kubeconfig, true).await?, client(&config.kubeconfig, false).await?);
         let images = Images::open(&config.data_dir.join("images"), registries(&config.registries)?)?;
         let cgroups = Cgroups::detect()?;
         let machine = Machine::probe(&config.data_dir, config.max_pods)?;
         Ok(Arc::new(Self {
             id,
             client,
+            eager,
             images,
             cgroups,
             machine,
@@ -79,10 +82,12 @@ impl Shared {
     }
 }
 
-/// A client by a kubeconfig, bound to the runtime that calls this.
-pub(crate) async fn client(kubeconfig: &Path) -> Result<Client> {
+/// A client by a kubeconfig, bound to the runtime that calls this; `repeat`: where the API is overloaded or starting,
+/// it repeats requests by itself, a second later at the soonest.
+pub(crate) async fn client(kubeconfig: &Path, repeat: bool) -> Result<Client> {
     let options = KubeConfigOptions::default();
-    let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
+    let mut config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
+    config.default_retry = repeat;
     Ok(Client::try_from(config)?)
 }
 

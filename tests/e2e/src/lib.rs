@@ -36,6 +36,18 @@ pub struct Cluster {
 /// # Panics
 /// When the test fails.
 pub fn with_cluster<F: Future<Output = Result<()>>>(test: impl FnOnce(Cluster) -> F) {
+    with_cluster_in(UPLINK, test);
+}
+
+/// The same on a machine that is in no network.
+///
+/// # Panics
+/// When the test fails.
+pub fn with_lonely_cluster<F: Future<Output = Result<()>>>(test: impl FnOnce(Cluster) -> F) {
+    with_cluster_in(&[], test);
+}
+
+fn with_cluster_in<F: Future<Output = Result<()>>>(network: &[&str], test: impl FnOnce(Cluster) -> F) {
     if !nix::unistd::geteuid().is_root() {
         println!("skipped: a real cluster needs root");
         return;
@@ -43,7 +55,7 @@ pub fn with_cluster<F: Future<Output = Result<()>>>(test: impl FnOnce(Cluster) -
     let outcome = (|| {
         // Whoever installed one before us wins; all are ring's.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        own_network()?;
+        own_network(network)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(async {
             let cluster = Cluster::start()?;
@@ -56,17 +68,19 @@ pub fn with_cluster<F: Future<Output = Result<()>>>(test: impl FnOnce(Cluster) -
     }
 }
 
-/// Moves this process into a network namespace with one address and a default route to nowhere.
-fn own_network() -> Result<()> {
+/// One address ([`NODE_IP`]), and a default route to nowhere; arguments of ip(8).
+const UPLINK: &[&str] = &[
+    "link add node0 type veth peer name wire0",
+    "link set node0 up",
+    "link set wire0 up",
+    "addr add 198.51.100.1/24 dev node0",
+    "route add default via 198.51.100.254 dev node0",
+];
+
+/// Moves this process into a network namespace with these settings.
+fn own_network(network: &[&str]) -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).context("making a network namespace")?;
-    for line in [
-        "link set lo up",
-        "link add node0 type veth peer name wire0",
-        "link set node0 up",
-        "link set wire0 up",
-        &format!("addr add {NODE_IP}/24 dev node0"),
-        "route add default via 198.51.100.254 dev node0",
-    ] {
+    for line in ["link set lo up"].iter().chain(network) {
         run("ip", &line.split(' ').collect::<Vec<_>>())?;
     }
     Ok(())

@@ -3,10 +3,9 @@
 use super::{
     Draft, annotations,
     bounds::bounds,
-    hash::hash,
     sets::{HASH_LABEL, same_template},
 };
-use crate::{owners, resource, write};
+use crate::{hash::hash, owners, resource, write};
 use podium_types::Key;
 use serde_json::{Value, json};
 

@@ -1,5 +1,6 @@
 //! How many pods too many and too few a rollout may have.
 
+use crate::share::scaled;
 use k8s_openapi::api::apps::v1::DeploymentSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -30,18 +31,6 @@ pub fn bounds(spec: &DeploymentSpec) -> Bounds {
         unavailable = 1;
     }
     Bounds { surge, unavailable: unavailable.min(replicas) }
-}
-
-fn scaled(value: &IntOrString, total: i32, up: bool) -> i32 {
-    match value {
-        IntOrString::Int(number) => (*number).max(0),
-        IntOrString::String(text) => {
-            let percent: i64 = text.trim_end_matches('%').parse().unwrap_or(0).max(0);
-            let product = percent.saturating_mul(i64::from(total));
-            let number = if up { product.saturating_add(99) / 100 } else { product / 100 };
-            i32::try_from(number).unwrap_or(i32::MAX)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,13 +9,12 @@ mod birth;
 mod bounds;
 mod cleanup;
 mod conditions;
-mod hash;
 mod rollout;
 mod scale;
 mod sets;
 mod status;
 
-use crate::{Controller, Ids, Plan, PlannedWrite, View, owners, resource, view::Item, write};
+use crate::{Controller, Ids, Plan, PlannedWrite, View, owners, resource, selector, view::Item, write};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use podium_machinery::state::Event;
 use podium_types::{Key, Timestamp};
@@ -37,8 +36,8 @@ impl Controller for DeploymentController {
             resource::DEPLOYMENTS => vec![event.object.key.clone()],
             resource::REPLICA_SETS => {
                 let all = view.deployments.of(&event.object.key.namespace);
-                owners::keys_of_event(view, resource::DEPLOYMENTS, event, all, |d: &Deployment| {
-                    d.spec.as_ref().map(|spec| &spec.selector)
+                owners::keys_of_event(view, resource::DEPLOYMENTS, event, all, |d: &Deployment, labels| {
+                    d.spec.as_ref().is_some_and(|spec| selector::matches(&spec.selector, labels))
                 })
             }
             // Only Recreate waits for pods to go.

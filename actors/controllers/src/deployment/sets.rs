@@ -1,7 +1,7 @@
 //! The ReplicaSets of a Deployment: the one with its template, and the old ones.
 
 use super::annotations;
-use crate::{PlannedWrite, View, owners, resource, view::Header, view::Item};
+use crate::{PlannedWrite, View, owners, resource, view::Item};
 use k8s_openapi::api::{
     apps::v1::{Deployment, DeploymentSpec, ReplicaSet},
     core::v1::PodTemplateSpec,
@@ -114,8 +114,9 @@ fn plain(template: &PodTemplateSpec) -> PodTemplateSpec {
 
 /// The Deployments with strategy Recreate that an event about a pod concerns.
 pub fn recreating(view: &View, event: &Event) -> Vec<Key> {
-    let set = Header::parse(resource::PODS, &event.object)
-        .and_then(|pod| view.by_uid(&pod.controller()?.uid))
+    let folded = view.pods.get(&event.object.key).or_else(|| view.replaced(event));
+    let set = folded
+        .and_then(|pod| view.by_uid(&owners::controller(pod.meta())?.uid))
         .and_then(|header| view.replica_sets.get(header.key()));
     let owner = set.and_then(|set| view.by_uid(&owners::controller(set.meta())?.uid));
     let deployment = owner.and_then(|owner| view.deployments.get(owner.key()));

@@ -3,8 +3,11 @@
 //! The order of `ActivePodsWithRanks`, with the pod deletion cost of KEP-2255 and the
 //! logarithmic ages of KEP-2185, whose ties the uid breaks.
 
-use crate::{View, owners, pods, view::Item};
-use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
+use crate::{
+    View, owners, pods,
+    view::{Item, Typed},
+};
+use k8s_openapi::api::core::v1::Pod;
 use podium_types::Timestamp;
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
@@ -14,9 +17,9 @@ const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 type Rank<'a> = (bool, u8, bool, i32, Reverse<usize>, i64, Reverse<i32>, i64, &'a str);
 
 /// The active pods of a set, those to delete first in front.
-pub fn first_to_go<'a>(
+pub fn first_to_go<'a, T: Typed>(
     view: &View,
-    set: &Item<ReplicaSet>,
+    set: &Item<T>,
     active: &[&'a Arc<Item<Pod>>],
     now: Timestamp,
 ) -> Vec<&'a Arc<Item<Pod>>> {
@@ -61,7 +64,7 @@ fn restarts(pod: &Pod) -> i32 {
 }
 
 /// How many active pods of this set and of its siblings each node has.
-fn crowd<'a>(view: &'a View, set: &Item<ReplicaSet>) -> BTreeMap<&'a str, usize> {
+fn crowd<'a, T: Typed>(view: &'a View, set: &'a Item<T>) -> BTreeMap<&'a str, usize> {
     let parent = owners::controller(set.meta()).map(|owner| owner.uid.as_str());
     let siblings = parent.into_iter().flat_map(|uid| view.dependents.get(uid));
     let sets = siblings.filter_map(|(resource, key)| {

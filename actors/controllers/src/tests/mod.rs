@@ -1,6 +1,13 @@
 //! Controllers on a model cluster.
 
+mod budgets;
+mod cron;
+mod daemons;
 mod endpoints;
+mod harness;
+mod jobs;
 mod nodes;
 mod ownership;
+mod replication;
 mod rollout;
+mod stateful;

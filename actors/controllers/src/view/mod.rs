@@ -17,12 +17,17 @@ pub use item::{Item, Typed};
 pub use load::{HostPort, Load, pod_ports, weight};
 pub use shelf::Shelf;
 
-use crate::{pods, resource};
+use crate::{owners, pods, resource};
 use k8s_openapi::api::{
-    apps::v1::{Deployment, ReplicaSet},
+    apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet},
+    batch::v1::{CronJob, Job},
     coordination::v1::Lease,
-    core::v1::{Endpoints, Namespace, Node, Pod, Service, ServiceAccount},
+    core::v1::{
+        Endpoints, Namespace, Node, PersistentVolumeClaim, Pod, ReplicationController, ResourceQuota, Service,
+        ServiceAccount,
+    },
     discovery::v1::EndpointSlice,
+    policy::v1::PodDisruptionBudget,
 };
 use podium_machinery::state::{Change, Event};
 use podium_types::Key;
@@ -55,8 +60,28 @@ pub struct View {
     pub replica_sets: Shelf<ReplicaSet>,
     /// Deployments.
     pub deployments: Shelf<Deployment>,
+    /// StatefulSets.
+    pub stateful_sets: Shelf<StatefulSet>,
+    /// DaemonSets.
+    pub daemon_sets: Shelf<DaemonSet>,
+    /// ControllerRevisions.
+    pub revisions: Shelf<ControllerRevision>,
+    /// Jobs.
+    pub jobs: Shelf<Job>,
+    /// CronJobs.
+    pub cron_jobs: Shelf<CronJob>,
+    /// ReplicationControllers.
+    pub replication_controllers: Shelf<ReplicationController>,
+    /// PersistentVolumeClaims.
+    pub claims: Shelf<PersistentVolumeClaim>,
+    /// PodDisruptionBudgets.
+    pub budgets: Shelf<PodDisruptionBudget>,
+    /// ResourceQuotas.
+    pub quotas: Shelf<ResourceQuota>,
     /// Keys of pods by the node they are bound to.
     pub pods_by_node: Index<Key>,
+    /// Pods that no controller owns, by namespace.
+    pub strays: Index<Key>,
     /// Pods that wait for a node, by scheduler name.
     pub pending: Index<Key>,
     /// EndpointSlices by namespace and Service, written `namespace/service`.
@@ -64,9 +89,11 @@ pub struct View {
     /// Objects by the uid of each owner.
     pub dependents: Index<Ref>,
     loads: RedBlackTreeMapSync<String, Load>,
+    neighbourly: RedBlackTreeSetSync<Key>,
     everything: RedBlackTreeMapSync<Ref, Arc<Header>>,
     uids: RedBlackTreeMapSync<String, Ref>,
     deleting: RedBlackTreeSetSync<Ref>,
+    replaced: Option<Arc<Item<Pod>>>,
 }
 
 impl Default for View {
@@ -82,14 +109,26 @@ impl Default for View {
             leases: Shelf::default(),
             replica_sets: Shelf::default(),
             deployments: Shelf::default(),
+            stateful_sets: Shelf::default(),
+            daemon_sets: Shelf::default(),
+            revisions: Shelf::default(),
+            jobs: Shelf::default(),
+            cron_jobs: Shelf::default(),
+            replication_controllers: Shelf::default(),
+            claims: Shelf::default(),
+            budgets: Shelf::default(),
+            quotas: Shelf::default(),
             pods_by_node: Index::default(),
+            strays: Index::default(),
             pending: Index::default(),
             slices_by_service: Index::default(),
             dependents: Index::default(),
             loads: RedBlackTreeMapSync::new_sync(),
+            neighbourly: RedBlackTreeSetSync::new_sync(),
             everything: RedBlackTreeMapSync::new_sync(),
             uids: RedBlackTreeMapSync::new_sync(),
             deleting: RedBlackTreeSetSync::new_sync(),
+            replaced: None,
         }
     }
 }
@@ -111,6 +150,15 @@ impl View {
             resource::LEASES => drop(self.leases.fold(event)),
             resource::REPLICA_SETS => drop(self.replica_sets.fold(event)),
             resource::DEPLOYMENTS => drop(self.deployments.fold(event)),
+            resource::STATEFUL_SETS => drop(self.stateful_sets.fold(event)),
+            resource::DAEMON_SETS => drop(self.daemon_sets.fold(event)),
+            resource::CONTROLLER_REVISIONS => drop(self.revisions.fold(event)),
+            resource::JOBS => drop(self.jobs.fold(event)),
+            resource::CRON_JOBS => drop(self.cron_jobs.fold(event)),
+            resource::REPLICATION_CONTROLLERS => drop(self.replication_controllers.fold(event)),
+            resource::CLAIMS => drop(self.claims.fold(event)),
+            resource::BUDGETS => drop(self.budgets.fold(event)),
+            resource::QUOTAS => drop(self.quotas.fold(event)),
             _ => {}
         }
     }
@@ -159,10 +207,25 @@ impl View {
     pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
         self.pods_by_node.get(node).filter_map(|key| self.pods.get(key))
     }
+    /// The pods with affinity or anti-affinity to other pods, in key order.
+    pub fn pods_with_affinity(&self) -> impl Iterator<Item = &Arc<Item<Pod>>> {
+        self.neighbourly.iter().filter_map(|key| self.pods.get(key))
+    }
     /// The pods that the object of that uid owns, in key order.
     pub fn pods_of<'a>(&'a self, owner: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
         let keys = self.dependents.get(owner).filter(|(resource, _)| *resource == resource::PODS);
         keys.filter_map(|(_, key)| self.pods.get(key))
+    }
+
+    /// The pods that may belong to an owner: those that it owns, and those that no one does.
+    pub fn claimable<'a>(&'a self, namespace: &str, owner: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
+        self.pods_of(owner).chain(self.strays.get(namespace).filter_map(|key| self.pods.get(key)))
+    }
+    /// The pod that an event replaced, where that was the last event about a pod.
+    pub fn replaced(&self, event: &Event) -> Option<&Arc<Item<Pod>>> {
+        let previous = event.previous.as_ref()?;
+        let same = |pod: &&Arc<Item<Pod>>| pod.object.uid == previous.uid && pod.object.revision == previous.revision;
+        self.replaced.as_ref().filter(same)
     }
 
     fn fold_header(&mut self, resource: &'static str, event: &Event) {
@@ -198,9 +261,14 @@ impl View {
                 self.pods_by_node.remove(node, pod.key());
             }
             self.pending.remove(pods::scheduler(pod), pod.key());
+            self.strays.remove(&pod.key().namespace, pod.key());
+            self.neighbourly.remove_mut(pod.key());
             self.weigh(pod, false);
         }
         if let Some(pod) = &new {
+            if pods::neighbourly(pod) {
+                self.neighbourly.insert_mut(pod.key().clone());
+            }
             match pods::node(pod) {
                 Some(node) => self.pods_by_node.insert(node, pod.key().clone()),
                 None if !pods::terminal(pod) && !pod.deleting() => {
@@ -208,8 +276,12 @@ impl View {
                 }
                 None => {}
             }
+            if owners::controller(pod.meta()).is_none() {
+                self.strays.insert(&pod.key().namespace, pod.key().clone());
+            }
             self.weigh(pod, true);
         }
+        self.replaced = old;
     }
 
     /// Adds a pod to the load of its node, or takes it off.

@@ -5,6 +5,7 @@
 //! the API says, and no field that it does not know: nothing else is ever stored.
 //! Texts are those of Kubernetes' strict decoder and of Go's JSON package.
 
+mod duplicates;
 mod node;
 mod reader;
 mod scalar;
@@ -12,7 +13,7 @@ mod yaml;
 
 pub(crate) use node::Node;
 
-use podium_types::{ApiError, registry::Type};
+use podium_types::{ApiError, FieldError, registry::Type};
 use serde_json::{Value, json};
 
 /// What to do with fields that are unknown or stand twice (`fieldValidation`).
@@ -61,19 +62,52 @@ pub fn yaml(bytes: &[u8], schema: &'static Type, validation: FieldValidation) ->
     checked(tree, schema, validation, duplicates)
 }
 
-/// Checks a value that was made otherwise, such as the outcome of a patch.
+/// Checks a value that was made otherwise.
 pub fn value(value: Value, schema: &'static Type, validation: FieldValidation) -> Result<Decoded, ApiError> {
     checked(Node::from(value), schema, validation, Vec::new())
+}
+
+/// Checks the outcome of a patch whose own `body` had these `issues`.
+///
+/// 422, since the outcome is at fault and not the body, in the words of Kubernetes.
+pub fn patched(
+    value: Value,
+    schema: &'static Type,
+    validation: FieldValidation,
+    issues: Vec<String>,
+    body: &[u8],
+) -> Result<Decoded, ApiError> {
+    laid(Node::from(value), schema, validation, issues).map_err(|why| {
+        let text = json!(String::from_utf8_lossy(body));
+        ApiError::invalid("", "", "", &[FieldError::invalid("patch", &text, &why)])
+    })
+}
+
+/// Reads the body of a patch, and tells which fields stand twice in it or, where it is a list of
+/// operations, are none of theirs.
+pub fn patch_json(bytes: &[u8]) -> Result<(Value, Vec<String>), ApiError> {
+    let tree = parse_json(bytes)?;
+    let issues = duplicates::of_patch(&tree);
+    Ok((tree.into_value(), issues))
+}
+
+/// Reads a configuration to apply, JSON or YAML, `null` kept, and tells which fields stand twice.
+pub fn configuration(bytes: &[u8]) -> Result<(Value, Vec<String>), ApiError> {
+    // Most clients send JSON, which is read far faster.
+    if bytes.trim_ascii_start().starts_with(b"{")
+        && let Ok(tree) = parse_json(bytes)
+        && duplicates::of_patch(&tree).is_empty()
+    {
+        return Ok((tree.into_value(), Vec::new()));
+    }
+    let (tree, twice) = yaml::parse(bytes)?;
+    let told = twice.into_iter().map(|why| format!("error converting YAML to JSON: {why}")).collect();
+    Ok((tree.into_value(), told))
 }
 
 /// Reads JSON without a schema, `null` kept: bodies of patches, and types that nobody knows.
 pub fn free_json(bytes: &[u8]) -> Result<Value, ApiError> {
     parse_json(bytes).map(Node::into_value)
-}
-
-/// Reads YAML without a schema, `null` kept: the body of a server-side apply.
-pub fn free_yaml(bytes: &[u8]) -> Result<Value, ApiError> {
-    yaml::parse(bytes).map(|(tree, _)| tree.into_value())
 }
 
 /// Makes sure that a body is of the kind that its path serves; absent names are filled in.
@@ -109,17 +143,26 @@ fn checked(
     validation: FieldValidation,
     duplicates: Vec<String>,
 ) -> Result<Decoded, ApiError> {
-    let told = duplicates.len();
-    let mut reader = reader::Reader::new(duplicates);
-    let refuse = |why: &str| {
+    laid(tree, schema, validation, duplicates).map_err(|why| {
         let kind = schema.short_name();
         let version = schema.gvk.and_then(|gvk| gvk.rsplit('/').nth(1)).unwrap_or("v1");
         ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
-    };
-    let value = reader.root(tree, schema, told > 0).map_err(|why| refuse(&why))?;
+    })
+}
+
+/// The document laid over its schema; the error says what is wrong with it.
+fn laid(
+    tree: Node,
+    schema: &'static Type,
+    validation: FieldValidation,
+    duplicates: Vec<String>,
+) -> Result<Decoded, String> {
+    let told = duplicates.len();
+    let mut reader = reader::Reader::new(duplicates);
+    let value = reader.root(tree, schema, told > 0)?;
     match validation {
         FieldValidation::Strict if !reader.issues.is_empty() => {
-            Err(refuse(&format!("strict decoding error: {}", reader.issues.join(", "))))
+            Err(format!("strict decoding error: {}", reader.issues.join(", ")))
         }
         FieldValidation::Warn => Ok(Decoded { value, warnings: reader.issues }),
         _ => Ok(Decoded { value, warnings: Vec::new() }),

@@ -93,6 +93,34 @@ fn yaml_is_read_as_kubernetes_reads_it() {
 }
 
 #[test]
+fn patches_are_told_in_kubernetes_words() {
+    let body =
+        br#"{"spec":{"unknown":1,"paused":true,"paused":false,"template":{"spec":{"containers":[{"a":1,"a":2}]}}}}"#;
+    let (value, issues) = patch_json(body).expect("JSON");
+    let doubled = ["duplicate field \"spec.paused\"", "duplicate field \"spec.template.spec.containers[0].a\""];
+    assert_eq!(issues, doubled);
+    let error =
+        patched(value.clone(), deployment(), FieldValidation::Strict, issues.clone(), body).expect_err("strict");
+    assert_eq!((error.code, &error.details.expect("details")["causes"][0]["field"]), (422, &json!("patch")));
+    assert!(error.message.starts_with(" \"\" is invalid: patch: Invalid value: \"{"), "{}", error.message);
+    let told = "strict decoding error: duplicate field \"spec.paused\", duplicate field \
+        \"spec.template.spec.containers[0].a\", unknown field \"spec.template.spec.containers[0].a\", \
+        unknown field \"spec.unknown\"";
+    assert!(error.message.ends_with(told), "{}", error.message);
+    let warned = patched(value, deployment(), FieldValidation::Warn, issues, body).expect("warn");
+    assert_eq!(warned.warnings.len(), 4);
+    let operations = br#"[{"op":"test","path":"/a","path":"/b","foo":1}]"#;
+    assert_eq!(
+        patch_json(operations).expect("JSON").1,
+        ["json patch unknown field \"[0].foo\"", "json patch duplicate field \"[0].path\""]
+    );
+    let (value, issues) = configuration(b"{\"kind\": \"a\",\n\"kind\": \"b\"}").expect("YAML");
+    assert_eq!(value["kind"], "b");
+    let told = "error converting YAML to JSON: yaml: unmarshal errors:\n  line 2: key \"kind\" already set in map";
+    assert_eq!(issues, [told]);
+}
+
+#[test]
 fn kinds_must_fit_the_path() {
     let mut body = json!({"metadata": {}});
     assert_eq!(expect_kind(&mut body, "v1", "Pod"), Ok(()));

@@ -9,7 +9,7 @@ mod message;
 mod special;
 mod wire;
 
-pub use encode::{encode, encode_as};
+pub use encode::{encodable, encode, encode_as, encode_event, encode_list};
 
 use podium_types::{
     ApiError,
@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 
 /// The media type.
 pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
+/// The media type of a watch.
+pub const WATCH_TYPE: &str = "application/vnd.kubernetes.protobuf;stream=watch";
 /// What every body begins with.
 const MAGIC: &[u8] = b"k8s\0";
 /// Deepest nesting of messages; JSONSchemaProps nests deepest in practice.
@@ -32,6 +34,13 @@ mod unknown {
     pub(super) const CONTENT_TYPE: u32 = 4;
     pub(super) const API_VERSION: u32 = 1;
     pub(super) const KIND: u32 = 2;
+}
+
+/// Fields of `WatchEvent` and its RawExtension.
+mod event {
+    pub(super) const TYPE: u32 = 1;
+    pub(super) const OBJECT: u32 = 2;
+    pub(super) const RAW: u32 = 1;
 }
 
 /// Why bytes are not what they should be.

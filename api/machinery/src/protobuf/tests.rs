@@ -50,6 +50,27 @@ fn every_object_survives_encoding() {
 }
 
 #[test]
+fn lists_and_frames_hold_their_objects() {
+    let pods = [json!({"metadata": {"name": "a"}}), json!({"metadata": {"name": "b"}, "spec": {"nodeName": "n"}})];
+    let metadata = json!({"resourceVersion": "7", "remainingItemCount": 3});
+    let list = encode_list("v1", "PodList", &metadata, pods.iter().cloned()).expect("PodList");
+    let read = decode(&list).expect("decodes");
+    assert_eq!((&read["kind"], &read["metadata"]), (&json!("PodList"), &metadata));
+    assert_eq!(read["items"].as_array().map(Vec::as_slice), Some(&pods[..]));
+    assert_eq!(encode_list("v1", "Nothing", &metadata, std::iter::empty()), None);
+    let object = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}});
+    let frame = encode_event("ADDED", &encode(&object).expect("Pod"));
+    let (length, event) = frame.split_at(4);
+    assert_eq!(length, u32::try_from(event.len()).expect("short").to_be_bytes());
+    let schema = registry::by_kind("v1", "WatchEvent").expect("WatchEvent");
+    let read = message::decode(event, schema, MAX_DEPTH).expect("decodes");
+    assert_eq!((&read["type"], &read["object"]), (&json!("ADDED"), &object));
+    assert!(encodable(registry::by_kind("v1", "Pod").expect("Pod")));
+    let actor = registry::by_kind("supervision.podium.dev/v1alpha1", "Actor").expect("Actor");
+    assert!(!encodable(actor));
+}
+
+#[test]
 fn empty_strings_mean_what_go_means() {
     let claim = registry::by_kind("v1", "PersistentVolumeClaim").expect("PersistentVolumeClaim");
     let object = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a", "namespace": ""},

@@ -1,5 +1,6 @@
 //! Answers: JSON, Status, Warning headers, gzip for what is large.
 
+use super::negotiate::Form;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
@@ -30,12 +31,23 @@ pub(crate) fn status(error: &ApiError, status: Value) -> HttpResponse {
 
 /// JSON text with a code and warnings.
 pub(crate) fn json(request: &HttpRequest, code: StatusCode, body: Bytes, warnings: &[String]) -> HttpResponse {
+    formed(request, code, Form::Plain, body, warnings)
+}
+
+/// The same, for a body of that form.
+pub(crate) fn formed(
+    request: &HttpRequest,
+    code: StatusCode,
+    form: Form,
+    body: Bytes,
+    warnings: &[String],
+) -> HttpResponse {
     let mut response = HttpResponse::build(code);
-    response.content_type("application/json");
+    response.content_type(form.media_type());
     for warning in warnings {
         response.append_header((header::WARNING, warning_text(warning)));
     }
-    let body = if pretty(request) { indent(&body) } else { body };
+    let body = if pretty(request) && !form.is_binary() { indent(&body) } else { body };
     if body.len() >= GZIP_FROM
         && takes_gzip(request)
         && let Some(packed) = gzip(&body)

@@ -9,6 +9,7 @@ use crate::{
         authorize::{Attributes, authorize},
     },
     user::User,
+    verbs::WriteOptions,
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -17,7 +18,8 @@ use actix_web::{
 };
 use futures_util::FutureExt;
 use path::Target;
-use podium_types::ApiError;
+use podium_machinery::protobuf;
+use podium_types::{ApiError, registry};
 use std::panic::AssertUnwindSafe;
 
 /// Subresources whose requests last as long as the client likes.
@@ -36,9 +38,15 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// How to write; `options` is the kind that messages name.
+    pub(crate) fn write(&self, options: &str) -> Result<WriteOptions, ApiError> {
+        self.params.write(text(&self.http, header::USER_AGENT), options)
+    }
     /// The form of the answer.
     pub(crate) fn form(&self, transformable: bool) -> Result<Form, ApiError> {
-        super::negotiate::form(text(&self.http, header::ACCEPT), transformable)
+        let schema = registry::get(self.target.kind.schema).filter(|_| transformable && !self.target.kind.live);
+        let binary = schema.is_some_and(protobuf::encodable);
+        super::negotiate::form(text(&self.http, header::ACCEPT), transformable, binary)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+mod apply;
 mod body;
 mod discover;
 mod entry;

@@ -1,5 +1,6 @@
 //! Which form of an answer the client wants (RFC 9110 §12.5.1, and Kubernetes' `as=`).
 
+use podium_machinery::protobuf;
 use podium_types::ApiError;
 
 /// The forms of an object or list.
@@ -11,12 +12,29 @@ pub(crate) enum Form {
     Table,
     /// Metadata alone.
     Metadata,
+    /// The object itself, in protobuf.
+    Binary,
+    /// Metadata alone, in protobuf.
+    BinaryMetadata,
 }
 
-const OFFERS: &str = "application/json";
+impl Form {
+    /// Whether it is protobuf.
+    pub(crate) fn is_binary(self) -> bool {
+        matches!(self, Self::Binary | Self::BinaryMetadata)
+    }
+    /// The media type of an answer.
+    pub(crate) fn media_type(self) -> &'static str {
+        if self.is_binary() { protobuf::MEDIA_TYPE } else { JSON }
+    }
+}
 
-/// Chooses a form; `transformable` is false where there is nothing but the object itself.
-pub(crate) fn form(accept: &str, transformable: bool) -> Result<Form, ApiError> {
+const JSON: &str = "application/json";
+const OFFERS: &str = "application/json, application/vnd.kubernetes.protobuf";
+
+/// Chooses a form; `transformable` is false where there is nothing but the object itself,
+/// `binary` where it has no protobuf.
+pub(crate) fn form(accept: &str, transformable: bool, binary: bool) -> Result<Form, ApiError> {
     if accept.trim().is_empty() {
         return Ok(Form::Plain);
     }
@@ -30,21 +48,24 @@ pub(crate) fn form(accept: &str, transformable: bool) -> Result<Form, ApiError> 
         .collect();
     ranges.sort_by(|a, b| b.0.total_cmp(&a.0));
     for (quality, parts) in ranges {
-        if quality <= 0.0 || !matches!(parts.first(), Some(&("application/json" | "application/*" | "*/*"))) {
-            continue;
-        }
+        let proto = match parts.first() {
+            _ if quality <= 0.0 => continue,
+            Some(&(JSON | "application/*" | "*/*")) => false,
+            Some(&protobuf::MEDIA_TYPE) if binary => true,
+            _ => continue,
+        };
         let value = |name: &str| parts.iter().find_map(|p| p.strip_prefix(name)?.strip_prefix('='));
         let meta = value("g") == Some("meta.k8s.io") && matches!(value("v"), Some("v1" | "v1beta1"));
         match value("as") {
-            None => return Ok(Form::Plain),
-            Some("Table") if meta && transformable => return Ok(Form::Table),
+            None => return Ok(if proto { Form::Binary } else { Form::Plain }),
+            Some("Table") if meta && transformable && !proto => return Ok(Form::Table),
             Some("PartialObjectMetadata" | "PartialObjectMetadataList") if meta && transformable => {
-                return Ok(Form::Metadata);
+                return Ok(if proto { Form::BinaryMetadata } else { Form::Metadata });
             }
             Some(_) => {}
         }
     }
-    Err(ApiError::not_acceptable(OFFERS))
+    Err(ApiError::not_acceptable(if binary { OFFERS } else { JSON }))
 }
 
 #[cfg(test)]
@@ -73,7 +94,18 @@ mod tests {
             ("application/json;q=0", true, None),
         ];
         for (accept, transformable, expected) in table {
-            assert_eq!(form(accept, transformable).ok(), expected, "{accept}");
+            assert_eq!(form(accept, transformable, false).ok(), expected, "{accept}");
+        }
+        let metadata =
+            table.iter().find(|(accept, ..)| accept.contains("protobuf;as=")).map_or("", |(accept, ..)| *accept);
+        for (accept, expected) in [
+            ("application/vnd.kubernetes.protobuf,application/json", Some(Form::Binary)),
+            ("application/json,application/vnd.kubernetes.protobuf", Some(Form::Plain)),
+            ("application/vnd.kubernetes.protobuf;stream=watch", Some(Form::Binary)),
+            ("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", None),
+            (metadata, Some(Form::BinaryMetadata)),
+        ] {
+            assert_eq!(form(accept, true, true).ok(), expected, "{accept}");
         }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn serve(request: &HttpRequest, rest: &[&str]) -> Result<HttpResponse
     match rest {
         ["v2"] => {
             // Old clients ask for protobuf alone and say so themselves when they are refused.
-            super::negotiate::form(text(request, header::ACCEPT), false)?;
+            super::negotiate::form(text(request, header::ACCEPT), false, false)?;
             Ok(document(request, V2.get_or_init(|| Document::new(&openapi::v2(VERSION.2)))))
         }
         ["v3"] => {

@@ -10,6 +10,9 @@ use podium_machinery::decode::FieldValidation;
 use podium_types::{ApiError, FieldError};
 use serde_json::Value;
 
+/// Longest name of a field manager, as in Kubernetes.
+const MAX_MANAGER: usize = 128;
+
 /// The parameters of one request; of a name that stands twice the first counts.
 pub(crate) struct Params(Vec<(String, String)>);
 
@@ -28,7 +31,7 @@ impl Params {
     }
     /// True unless absent, `false` or `0`, as Kubernetes reads it.
     pub(crate) fn flag(&self, name: &str) -> bool {
-        self.given(name).is_some_and(|v| !matches!(v, "false" | "0"))
+        self.given(name).is_some_and(|v| v != "0" && !v.eq_ignore_ascii_case("false"))
     }
     /// A number; 400 for anything else.
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
@@ -54,8 +57,36 @@ impl Params {
             }
         }
     }
-    pub(crate) fn write(&self) -> Result<WriteOptions, ApiError> {
-        Ok(WriteOptions { dry_run: self.dry_run()?, field_manager: self.text("fieldManager").to_owned() })
+    /// How to write; `agent` is the client's name for itself, which owns what it writes where it
+    /// names no manager. `options` is the kind that messages name.
+    pub(crate) fn write(&self, agent: &str, options: &str) -> Result<WriteOptions, ApiError> {
+        let refuse = |error| Err(ApiError::invalid(options, "meta.k8s.io", "", &[error]));
+        let manager = self.text("fieldManager");
+        if manager.len() > MAX_MANAGER {
+            return refuse(FieldError::too_long("fieldManager", MAX_MANAGER));
+        }
+        if manager.chars().any(char::is_control) {
+            let why = "should only contain printable characters";
+            return refuse(FieldError::invalid("fieldManager", &manager.into(), why));
+        }
+        let field_manager = if manager.is_empty() {
+            let product = agent.split('/').next().unwrap_or_default().trim();
+            product.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(MAX_MANAGER).collect()
+        } else {
+            manager.to_owned()
+        };
+        Ok(WriteOptions { dry_run: self.dry_run()?, field_manager, ..WriteOptions::default() })
+    }
+    /// `force`; only an apply may have it, and an apply must name its manager.
+    pub(crate) fn force(&self, applies: bool) -> Result<bool, ApiError> {
+        let error = if applies && self.text("fieldManager").is_empty() {
+            FieldError::required("fieldManager", "is required for apply patch")
+        } else if !applies && self.given("force").is_some() {
+            FieldError::forbidden("force", "may not be specified for non-apply patch")
+        } else {
+            return Ok(self.flag("force"));
+        };
+        Err(ApiError::invalid("PatchOptions", "meta.k8s.io", "", &[error]))
     }
     pub(crate) fn validation(&self) -> Result<FieldValidation, ApiError> {
         FieldValidation::parse(self.text("fieldValidation"))

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, http::StatusCode};
 use bytes::Bytes;
 use podium_kinds::Kind;
 use podium_machinery::{
-    partial,
+    partial, protobuf,
     state::Object,
     table::{self, IncludeObject},
 };
@@ -33,6 +33,8 @@ pub(crate) fn render(
     match form {
         Form::Plain => object.json.clone(),
         Form::Metadata => partial::metadata(&object.value()).to_string().into(),
+        Form::Binary => protobuf::encode(&object.value()).unwrap_or_default().into(),
+        Form::BinaryMetadata => protobuf::encode(&partial::metadata(&object.value())).unwrap_or_default().into(),
         Form::Table => {
             let metadata = json!({"resourceVersion": object.revision.to_string()});
             table::render(kind, std::iter::once(object.value()), now, include, metadata).to_string().into()
@@ -48,9 +50,10 @@ pub(crate) async fn get(request: &Request, app: &App) -> Result<HttpResponse, Ap
         return Ok(answer::value(&request.http, &app.api.scale(target.kind, &target.key()).await?));
     }
     let form = request.form(true)?;
+    app.api.not_older(target.kind, request.params.text("resourceVersion")).await?;
     let object = app.api.get(target.kind, &target.key()).await?;
     let body = render(target.kind, &object, form, included(request)?, app.api.backend().now());
-    Ok(answer::json(&request.http, StatusCode::OK, body, &[]))
+    Ok(answer::formed(&request.http, StatusCode::OK, form, body, &[]))
 }
 
 /// GET of a collection.
@@ -70,12 +73,22 @@ pub(crate) async fn list(request: &Request, app: &App) -> Result<HttpResponse, A
             let values: Vec<Value> = page.objects.iter().map(|o| o.value()).collect();
             partial::list(values.iter(), metadata).to_string().into()
         }
+        Form::Binary => binary(&kind.api_version(), kind.list_kind, &metadata, page.objects.iter().map(|o| o.value())),
+        Form::BinaryMetadata => {
+            let objects = page.objects.iter().map(|o| partial::metadata(&o.value()));
+            binary("meta.k8s.io/v1", "PartialObjectMetadataList", &metadata, objects)
+        }
         Form::Table => {
             let objects = page.objects.iter().map(|o| o.value());
             table::render(kind, objects, now, included(request)?, metadata).to_string().into()
         }
     };
-    Ok(answer::json(&request.http, StatusCode::OK, body, &[]))
+    Ok(answer::formed(&request.http, StatusCode::OK, form, body, &[]))
+}
+
+/// A list in protobuf; forms are only offered where the type is known.
+fn binary(version: &str, kind: &str, metadata: &Value, objects: impl Iterator<Item = Value>) -> Bytes {
+    protobuf::encode_list(version, kind, metadata, objects).unwrap_or_default().into()
 }
 
 /// A page that has expired comes with a token by which the client may go on nevertheless.

@@ -53,7 +53,7 @@ pub(crate) async fn answer(
     if request.method() != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
-    super::negotiate::form(super::entry::text(request, actix_web::http::header::ACCEPT), false)?;
+    super::negotiate::form(super::entry::text(request, actix_web::http::header::ACCEPT), false, false)?;
     let bytes = body::read(request, payload).await?;
     let package = review.group.trim_end_matches(".k8s.io");
     let schema = format!("io.k8s.api.{package}.{}.{}", review.version, review.kind);

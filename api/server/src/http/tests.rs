@@ -15,8 +15,11 @@ use serde_json::{Value, json};
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, sync::atomic::Ordering, time::Duration};
 use tokio::net::TcpStream;
 
+mod apply;
+mod binary;
 mod http2;
 mod kinds;
+mod reads;
 mod relay;
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";

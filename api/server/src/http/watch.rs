@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, web::Data};
 use bytes::{Bytes, BytesMut};
 use podium_kinds::Kind;
 use podium_machinery::{
-    partial,
+    partial, protobuf,
     state::{Change, Event, Object},
     table::{self, IncludeObject},
 };
@@ -46,7 +46,8 @@ pub(crate) async fn serve(request: &Request, app: &Data<App>) -> Result<HttpResp
     };
     let watch = app.api.watch(target.kind, &options).await?;
     let stream = frames(Data::clone(app), watch, view, options.bookmarks, Duration::from_secs(seconds));
-    Ok(HttpResponse::Ok().content_type("application/json").streaming(stream))
+    let media_type = if form.is_binary() { protobuf::WATCH_TYPE } else { form.media_type() };
+    Ok(HttpResponse::Ok().content_type(media_type).streaming(stream))
 }
 
 /// Some number of seconds below [`USUAL_SECONDS`], out of a fresh uid.
@@ -105,14 +106,17 @@ fn frame(app: &App, view: View, item: WatchItem) -> Bytes {
     let now = app.api.backend().now();
     match item {
         WatchItem::Plain(event) if view.form == Form::Plain => {
-            event.frame.get_or_init(|| wrap(word(event.change), &event.object.json)).clone()
+            event.frame.get_or_init(|| wrap(view.form, word(event.change), &event.object.json)).clone()
+        }
+        WatchItem::Plain(event) if view.form == Form::Binary => {
+            event.binary_frame.get_or_init(|| of_event(view, &event, now)).clone()
         }
         WatchItem::Plain(event) => of_event(view, &event, now),
         WatchItem::Seen(change, object) => of_object(view, change, &object, now),
-        WatchItem::Bookmark(revision, end) => wrap("BOOKMARK", bookmark(view, revision, end).to_string().as_bytes()),
+        WatchItem::Bookmark(revision, end) => told(view, "BOOKMARK", &bookmark(view, revision, end)),
         WatchItem::Expired => {
             let error = ApiError::expired("The resourceVersion for the provided watch is too old.");
-            wrap("ERROR", error.status().to_string().as_bytes())
+            told(view, "ERROR", &error.status())
         }
     }
 }
@@ -122,7 +126,7 @@ fn of_event(view: View, event: &Event, now: Timestamp) -> Bytes {
 }
 
 fn of_object(view: View, change: Change, object: &Object, now: Timestamp) -> Bytes {
-    wrap(word(change), &render(view.kind, object, view.form, view.include, now))
+    wrap(view.form, word(change), &render(view.kind, object, view.form, view.include, now))
 }
 
 fn word(change: Change) -> &'static str {
@@ -133,7 +137,18 @@ fn word(change: Change) -> &'static str {
     }
 }
 
-fn wrap(word: &str, object: &[u8]) -> Bytes {
+/// A frame of something that is no stored object.
+fn told(view: View, word: &str, object: &Value) -> Bytes {
+    if view.form.is_binary() {
+        return wrap(view.form, word, &protobuf::encode(object).unwrap_or_default());
+    }
+    wrap(view.form, word, object.to_string().as_bytes())
+}
+
+fn wrap(form: Form, word: &str, object: &[u8]) -> Bytes {
+    if form.is_binary() {
+        return protobuf::encode_event(word, object).into();
+    }
     let mut frame = BytesMut::with_capacity(object.len() + 40);
     frame.extend_from_slice(b"{\"type\":\"");
     frame.extend_from_slice(word.as_bytes());
@@ -150,8 +165,8 @@ fn bookmark(view: View, revision: u64, end: bool) -> Value {
     }
     let object = json!({"kind": view.kind.kind, "apiVersion": view.kind.api_version(), "metadata": metadata});
     match view.form {
-        Form::Plain => object,
-        Form::Metadata => partial::metadata(&object),
+        Form::Plain | Form::Binary => object,
+        Form::Metadata | Form::BinaryMetadata => partial::metadata(&object),
         Form::Table => {
             let cells: Vec<Value> = view.kind.columns.iter().map(|_| json!("")).collect();
             json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1",

@@ -3,7 +3,7 @@
 use super::{
     answer,
     app::App,
-    body,
+    apply, body,
     entry::Request,
     listing,
     read::{included, render},
@@ -12,11 +12,11 @@ use crate::verbs::{ListOptions, Page, Patch, Written, subresource};
 use actix_web::{HttpResponse, http::StatusCode, web::Payload};
 use podium_kinds::Kind;
 use podium_machinery::decode::{self, Decoded, FieldValidation};
-use podium_types::{ApiError, meta, registry};
+use podium_types::{ApiError, registry};
 use serde_json::{Value, json};
 
-const PATCH_TYPES: &str =
-    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+const PATCH_TYPES: &str = "application/json-patch+json, application/merge-patch+json, \
+    application/strategic-merge-patch+json, application/apply-patch+yaml";
 /// Kinds whose deletion answers the object even where it is gone at once (as in Kubernetes).
 const RETURN_DELETED: &[&str] = &["pods", "services", "serviceaccounts"];
 
@@ -35,7 +35,7 @@ async fn object(
     Ok(decoded)
 }
 
-fn written(
+pub(super) fn written(
     request: &Request,
     app: &App,
     code: StatusCode,
@@ -44,18 +44,19 @@ fn written(
 ) -> Result<HttpResponse, ApiError> {
     warnings.extend(done.warnings.iter().cloned());
     let kind = request.target.kind;
-    let text = render(kind, &done.object, request.form(true)?, included(request)?, app.api.backend().now());
-    Ok(answer::json(&request.http, code, text, &warnings))
+    let form = request.form(true)?;
+    let body = render(kind, &done.object, form, included(request)?, app.api.backend().now());
+    Ok(answer::formed(&request.http, code, form, body, &warnings))
 }
 
-fn value(request: &Request, code: StatusCode, value: &Value, warnings: &[String]) -> HttpResponse {
+pub(super) fn value(request: &Request, code: StatusCode, value: &Value, warnings: &[String]) -> HttpResponse {
     answer::json(&request.http, code, value.to_string().into(), warnings)
 }
 
 /// POST to a collection or to a subresource.
 pub(crate) async fn create(request: &Request, payload: Payload, app: &App) -> Result<HttpResponse, ApiError> {
-    let (target, params) = (&request.target, &request.params);
-    let options = params.write()?;
+    let target = &request.target;
+    let options = request.write("CreateOptions")?;
     if !target.subresource.is_empty() {
         return create_subresource(request, payload, app).await;
     }
@@ -73,7 +74,7 @@ pub(crate) async fn create(request: &Request, payload: Payload, app: &App) -> Re
 
 async fn create_subresource(request: &Request, payload: Payload, app: &App) -> Result<HttpResponse, ApiError> {
     let (target, user, key) = (&request.target, &request.user, request.target.key());
-    let options = request.params.write()?;
+    let options = request.write("CreateOptions")?;
     request.form(false)?;
     let (schema, version, name) = match (target.kind.resource, target.subresource.as_str()) {
         ("pods", "binding") => ("io.k8s.api.core.v1.Binding", "v1", "Binding"),
@@ -102,7 +103,7 @@ async fn create_subresource(request: &Request, payload: Payload, app: &App) -> R
 /// PUT of an object or subresource.
 pub(crate) async fn update(request: &Request, payload: Payload, app: &App) -> Result<HttpResponse, ApiError> {
     let (target, key) = (&request.target, request.target.key());
-    let (kind, options) = (target.kind, request.params.write()?);
+    let (kind, options) = (target.kind, request.write("UpdateOptions")?);
     if target.subresource == "scale" {
         request.form(false)?;
         let schema = subresource::SCALE;
@@ -121,9 +122,11 @@ pub(crate) async fn update(request: &Request, payload: Payload, app: &App) -> Re
 /// PATCH of an object or subresource.
 pub(crate) async fn patch(request: &Request, payload: Payload, app: &App) -> Result<HttpResponse, ApiError> {
     let (target, key) = (&request.target, request.target.key());
-    let (kind, options) = (target.kind, request.params.write()?);
+    let (kind, options) = (target.kind, request.write("PatchOptions")?);
     let content_type = body::content_type(&request.http);
+    request.params.force(apply::is_apply(&content_type))?;
     let wrap = match content_type.as_str() {
+        _ if apply::is_apply(&content_type) => return apply::serve(request, payload, app).await,
         "application/json-patch+json" => Patch::Json,
         "application/merge-patch+json" => Patch::Merge,
         "application/strategic-merge-patch+json" => Patch::Strategic,
@@ -131,7 +134,9 @@ pub(crate) async fn patch(request: &Request, payload: Payload, app: &App) -> Res
     };
     let validation = request.params.validation()?;
     let bytes = body::read(&request.http, payload).await?;
-    let change = wrap(decode::free_json(&bytes)?);
+    let (change, issues) = decode::patch_json(&bytes)?;
+    let change = wrap(change);
+    let body = Body { bytes: &bytes, issues, validation };
     if target.subresource == "scale" {
         request.form(false)?;
         let scale = app.api.patch_scale(&request.user, kind, &key, &change, &options).await?;
@@ -140,35 +145,30 @@ pub(crate) async fn patch(request: &Request, payload: Payload, app: &App) -> Res
     request.form(true)?;
     included(request)?;
     let warnings = std::sync::Mutex::new(Vec::new());
-    let check = |patched: Value| checked(kind, patched, validation, &warnings);
+    let check = |patched: Value| checked(kind, patched, &body, &warnings);
     let done = app.api.patch_checked(&request.user, kind, &key, &target.subresource, &change, &options, check).await?;
     let warnings = warnings.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     written(request, app, StatusCode::OK, &done, warnings)
+}
+
+/// The body of a patch, and what is wrong with it.
+struct Body<'a> {
+    bytes: &'a [u8],
+    issues: Vec<String>,
+    validation: FieldValidation,
 }
 
 /// Field validation of what a patch made; a repeated attempt replaces the warnings of the one before.
 fn checked(
     kind: &Kind,
     patched: Value,
-    validation: FieldValidation,
+    body: &Body<'_>,
     warnings: &std::sync::Mutex<Vec<String>>,
 ) -> Result<Value, ApiError> {
     let Some(schema) = registry::get(kind.schema) else { return Ok(patched) };
-    let name = meta::name(&patched).to_owned();
-    let decoded = decode::value(patched, schema, validation).map_err(|error| {
-        // What is wrong is the outcome, not the body: Kubernetes calls it Invalid.
-        if error.code == 400 { unprocessable(kind, &name, error) } else { error }
-    })?;
+    let decoded = decode::patched(patched, schema, body.validation, body.issues.clone(), body.bytes)?;
     *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = decoded.warnings;
     Ok(decoded.value)
-}
-
-fn unprocessable(kind: &Kind, name: &str, error: ApiError) -> ApiError {
-    if error.message.starts_with("strict decoding error") {
-        return error;
-    }
-    let message = format!("{} {name:?} is invalid: patch: {}", kind.kind, error.message);
-    ApiError { code: 422, reason: "Invalid".into(), message, ..error }
 }
 
 /// `DeleteOptions` from the body, where there is one.
@@ -199,7 +199,7 @@ pub(crate) async fn delete(request: &Request, payload: Payload, app: &App) -> Re
         return Ok(value(request, StatusCode::OK, &status, &[]));
     }
     let body = render(target.kind, &done.object, form, included(request)?, app.api.backend().now());
-    Ok(answer::json(&request.http, StatusCode::OK, body, &[]))
+    Ok(answer::formed(&request.http, StatusCode::OK, form, body, &[]))
 }
 
 /// DELETE of a collection: everything that the selectors select.

@@ -1,6 +1,6 @@
 //! Creating an object.
 
-use super::{Api, CONFLICT_RETRIES, WriteOptions, Written, commit, faces, metadata, names};
+use super::{Api, CONFLICT_RETRIES, WriteOptions, Written, commit, faces, managed::Writer, metadata, names};
 use crate::{admission, user::User};
 use podium_kinds::{Context, Kind};
 use podium_machinery::{
@@ -76,7 +76,7 @@ impl Api {
             Err(error) => return Ok(Err(error)),
         };
         let name = meta::name(&object).to_owned();
-        let reserved = match self.prepare(user, kind, &mut object).await {
+        let reserved = match self.prepare(user, kind, &mut object, options).await {
             Ok(reserved) => reserved,
             Err(error) => return Ok(Err(error)),
         };
@@ -139,12 +139,17 @@ impl Api {
         user: &User,
         kind: &'static Kind,
         object: &mut Value,
+        options: &WriteOptions,
     ) -> Result<admission::Reserved, ApiError> {
-        let context = Context { now: self.backend().now(), user: &user.name, subresource: "" };
+        let now = self.backend().now();
+        let context = Context { now, user: &user.name, subresource: "" };
+        let writer = Writer::new(kind, user, "", options, now);
+        writer.made(object, false);
         if let Some(schema) = registry::get(kind.schema) {
             defaults::apply(schema, object);
         }
         kind.strategy.default(object);
+        writer.made(object, true);
         kind.strategy.prepare_create(object, &context);
         let reserved = admission::on_create(self, kind, object).await?;
         let mut errors = metadata::validate(kind, object, None);

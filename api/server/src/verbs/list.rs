@@ -176,6 +176,15 @@ impl Api {
         }
     }
 
+    /// Waits until memory is not older than `resource_version` (`""`: whatever it is); 504 where that
+    /// lies in the future.
+    pub(crate) async fn not_older(&self, kind: &'static Kind, resource_version: &str) -> Result<(), ApiError> {
+        match parse_revision(resource_version)? {
+            Some(revision) => self.reach(kind, revision).await,
+            None => Ok(()),
+        }
+    }
+
     /// The newest snapshot, and a revision up to which it is complete.
     pub(super) fn newest(&self, kind: &'static Kind) -> (Arc<Snapshot>, u64) {
         // Read before the snapshot: what memory had reached then is in it.

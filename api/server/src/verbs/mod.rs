@@ -4,11 +4,13 @@
 //! commits with the revision it read as precondition. Deliberately absent: HTTP,
 //! authentication, authorization.
 
+mod apply;
 mod commit;
 mod create;
 mod delete;
 mod faces;
 pub(crate) mod list;
+mod managed;
 mod metadata;
 pub(crate) mod names;
 mod options;

@@ -1,6 +1,6 @@
 //! Options and outcomes of the verbs.
 
-use podium_machinery::state::Object;
+use podium_machinery::{apply::Operation, state::Object};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -9,8 +9,10 @@ use std::sync::Arc;
 pub struct WriteOptions {
     /// Do everything but the commit.
     pub dry_run: bool,
-    /// Who owns the fields that are written; kept for the history.
+    /// Who owns the fields that are written; empty: named after the user.
     pub field_manager: String,
+    /// Whether fields are owned because they were applied.
+    pub operation: Operation,
 }
 
 /// Outcome of a write.

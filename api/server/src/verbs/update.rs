@@ -3,7 +3,9 @@
 use super::{
     Api, CONFLICT_RETRIES, WriteOptions, Written, commit,
     create::{check_namespace, identify},
-    faces, metadata,
+    faces,
+    managed::{self, Writer},
+    metadata,
 };
 use crate::{admission, user::User};
 use podium_kinds::{Context, Kind};
@@ -22,6 +24,8 @@ const CREATE_ON_UPDATE: &[&str] =
 const FINALIZE: &str = "finalize";
 /// The subresource that decides on a certificate: a part of the status.
 const APPROVAL: &str = "approval";
+/// The subresource whose writes are writes of the object itself, narrowed to its replicas.
+const SCALE: &str = "scale";
 /// The subresource that gives a pod its node: not a change of what its owner wishes.
 const BINDING: &str = "binding";
 
@@ -95,11 +99,13 @@ impl Api {
             let mut new = change(&old)?;
             named(kind, key, &mut new)?;
             preconditions(kind, &new, &current)?;
-            let reserved = self.merge(user, kind, subresource, &mut new, &old).await?;
+            let writer = Writer::new(kind, user, subresource, options, self.backend().now());
+            let reserved = self.merge(user, kind, subresource, &writer, &mut new, &old).await?;
             let warnings = if subresource.is_empty() { kind.strategy.warnings(&new) } else { Vec::new() };
             if new == old {
                 return Ok(Written { object: current, warnings, created: false });
             }
+            writer.stamp(&mut new);
             if options.dry_run {
                 let object = commit::unsaved(&new, current.revision);
                 return Ok(Written { object, warnings, created: false });
@@ -126,12 +132,15 @@ impl Api {
         user: &User,
         kind: &'static Kind,
         subresource: &str,
+        writer: &Writer<'_>,
         new: &mut Value,
         old: &Value,
     ) -> Result<admission::Reserved, ApiError> {
+        let owners = writer.before(new, old);
+        let itself = matches!(subresource, "" | SCALE);
         carry_over(new, old);
         match subresource {
-            "" => {
+            "" | SCALE => {
                 if kind.subresource("status").is_some() {
                     restore(new, old, "status");
                 }
@@ -146,16 +155,21 @@ impl Api {
             BINDING => {}
             _ => restore(new, old, "status"),
         }
+        managed::set(new, owners);
         let mut reserved = admission::Reserved::default();
         let mut errors = Vec::new();
         if subresource != FINALIZE {
-            let context = Context { now: self.backend().now(), user: &user.name, subresource };
+            let place = if itself { "" } else { subresource };
+            let context = Context { now: self.backend().now(), user: &user.name, subresource: place };
             if let Some(schema) = registry::get(kind.schema) {
                 defaults::apply(schema, new);
             }
             kind.strategy.default(new);
+            if subresource != BINDING {
+                writer.changed(new, old);
+            }
             kind.strategy.prepare_update(new, old, &context);
-            if subresource.is_empty() {
+            if itself {
                 reserved = admission::on_update(self, kind, new, old)?;
                 errors.extend(kind.strategy.validate(new));
             }
@@ -174,7 +188,7 @@ impl Api {
 }
 
 /// The object must bear the name and namespace of the request, or none.
-fn named(kind: &Kind, key: &Key, object: &mut Value) -> Result<(), ApiError> {
+pub(super) fn named(kind: &Kind, key: &Key, object: &mut Value) -> Result<(), ApiError> {
     if !object.is_object() || !(object["metadata"].is_null() || object["metadata"].is_object()) {
         return Err(ApiError::bad_request("the object provided is unrecognized (must be of type Object)"));
     }
@@ -217,8 +231,7 @@ fn preconditions(kind: &Kind, new: &Value, current: &Arc<Object>) -> Result<(), 
 /// Metadata that only the server sets.
 fn carry_over(new: &mut Value, old: &Value) {
     let metadata = meta::metadata_mut(new);
-    metadata.remove("managedFields");
-    for field in metadata::OWNED.iter().chain(&["resourceVersion", "generateName", "managedFields"]) {
+    for field in metadata::OWNED.iter().chain(&["resourceVersion", "generateName"]) {
         match old["metadata"].get(field) {
             Some(value) => metadata.insert((*field).into(), value.clone()),
             None => metadata.remove(*field),

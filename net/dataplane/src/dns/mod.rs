@@ -6,8 +6,8 @@ mod upstream;
 
 use crate::{
     Error, Result,
+    address::{self, Scope},
     id::Id,
-    netlink::{Batch, Family, Socket, route},
 };
 use arc_swap::ArcSwap;
 use podium_rules::dns::Zone;
@@ -24,8 +24,6 @@ use tokio::{
 
 /// Well-known port of the domain name system (RFC 1035).
 const PORT: u16 = 53;
-/// `lo` has the first index of every namespace.
-const LOOPBACK: u32 = 1;
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// What the name server needs.
@@ -67,7 +65,7 @@ impl DnsServer {
     /// Binds the sockets and answers.
     pub async fn open(config: DnsConfig) -> Result<Self> {
         let id = Id::new(&config.id)?;
-        add_addresses(&id, &config.addresses)?;
+        address::add(&id, &config.addresses, Scope::Hidden)?;
         let responder = Arc::new(reply::Responder::new(config.zone, upstream::Upstream::new(&config.upstream)?));
         let mut tasks = JoinSet::new();
         for ip in &config.addresses {
@@ -83,42 +81,8 @@ impl DnsServer {
     /// Stops answering and gives the addresses back.
     pub async fn close(&self) -> Result<()> {
         self.tasks.lock().await.shutdown().await;
-        remove_addresses(&self.id, &self.addresses)
+        address::remove(&self.id, &self.addresses)
     }
-}
-
-fn add_addresses(id: &Id, addresses: &[IpAddr]) -> Result<()> {
-    let mut socket = Socket::open(Family::Route).map_err(Error::io("netlink socket"))?;
-    let mut up = Batch::default();
-    route::set_up(&mut up, LOOPBACK);
-    socket.request(up).map_err(|f| f.error).map_err(Error::io("set lo up"))?;
-    for ip in addresses {
-        let mut batch = Batch::default();
-        route::add_host_address(&mut batch, LOOPBACK, *ip, &id.address_label());
-        match socket.request(batch) {
-            Err(failure) if !failure.is(libc::EEXIST) => {
-                return Err(Error::Io { what: format!("add {ip} to lo"), source: failure.error });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Takes the cluster's addresses off `lo`; fine when they are not there.
-pub(crate) fn remove_addresses(id: &Id, addresses: &[IpAddr]) -> Result<()> {
-    let mut socket = Socket::open(Family::Route).map_err(Error::io("netlink socket"))?;
-    for ip in addresses {
-        let mut batch = Batch::default();
-        route::delete_host_address(&mut batch, LOOPBACK, *ip, &id.address_label());
-        match socket.request(batch) {
-            Err(failure) if !failure.is(libc::EADDRNOTAVAIL) => {
-                return Err(Error::Io { what: format!("remove {ip} from lo"), source: failure.error });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

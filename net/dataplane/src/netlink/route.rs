@@ -163,11 +163,11 @@ pub(crate) fn add_address(batch: &mut Batch, index: u32, ip: IpAddr) {
         .attribute(libc::IFA_ADDRESS, &octets(ip));
 }
 
-/// Appends: give the host an address that is never chosen as a source. IPv4 addresses carry a
-/// label, by which [`delete_host_address`] leaves those alone that somebody else has set.
-pub(crate) fn add_host_address(batch: &mut Batch, index: u32, ip: IpAddr, label: &str) {
+/// Appends: give the host an address of that scope (rtnetlink(7)). IPv4 addresses carry a label, by which
+/// [`delete_host_address`] leaves those alone that somebody else has set.
+pub(crate) fn add_host_address(batch: &mut Batch, index: u32, ip: IpAddr, label: &str, scope: u8) {
     batch
-        .message(libc::RTM_NEWADDR, CREATE, &address_header(ip, libc::RT_SCOPE_HOST, index))
+        .message(libc::RTM_NEWADDR, CREATE, &address_header(ip, scope, index))
         .attribute(libc::IFA_LOCAL, &octets(ip))
         .attribute(libc::IFA_ADDRESS, &octets(ip));
     if ip.is_ipv4() {

@@ -7,6 +7,7 @@
 
 use crate::{
     Error, Result,
+    address::ROUTER,
     netlink::{
         Batch, Failure, Family, Socket,
         route::{self, Mac, Veth, Way},
@@ -26,8 +27,6 @@ use std::{
     thread,
 };
 
-/// The pod's next hop, on no other network.
-const ROUTER: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 /// The router's hardware address, the same on every veth: locally administered, and easy to see.
 const ROUTER_MAC: Mac = [0xee; 6];
 /// The interface inside the pod.

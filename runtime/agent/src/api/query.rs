@@ -28,9 +28,9 @@ impl Query {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
-    /// `true`, `1`, or the name alone.
+    /// True unless absent, `false` or `0`, as Kubernetes reads it: clients write `true`, `True`, `1` or the name alone.
     pub fn flag(&self, name: &str) -> bool {
-        matches!(self.get(name), Some("true" | "1" | ""))
+        self.get(name).is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
     }
 }
 

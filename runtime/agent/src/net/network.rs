@@ -66,7 +66,7 @@ async fn open(shared: &Shared) -> Result<Network> {
 /// The node's part of the cluster CIDR; waits for it.
 async fn pod_cidr(shared: &Shared) -> Result<Ipv4Network> {
     let field = format!("metadata.name={}", shared.config.node_name);
-    let nodes: Api<Node> = Api::all(shared.client.clone());
+    let nodes: Api<Node> = Api::all(shared.eager.clone());
     let watched = watcher(nodes, watcher::Config::default().fields(&field));
     let stream = watched.backoff(Pace::default()).applied_objects();
     pin_mut!(stream);

@@ -73,8 +73,8 @@ impl Worker for ServicesActor {
             }
             Err(error) => ctx.fail(error.to_string()),
         });
-        follow(ctx, Api::<Service>::all(self.shared.client.clone()), ServicesMsg::Service);
-        follow(ctx, Api::<EndpointSlice>::all(self.shared.client.clone()), ServicesMsg::Slice);
+        follow(ctx, Api::<Service>::all(self.shared.eager.clone()), ServicesMsg::Service);
+        follow(ctx, Api::<EndpointSlice>::all(self.shared.eager.clone()), ServicesMsg::Slice);
         ctx.ready();
     }
 

@@ -54,7 +54,7 @@ impl LeaseActor {
         let work = async move {
             let client = match known {
                 Some(client) => client,
-                None => client(&shared.config.kubeconfig).await?,
+                None => client(&shared.config.kubeconfig, false).await?,
             };
             renew(&client, &shared.config.node_name).await?;
             Ok::<_, crate::Error>(client)

@@ -104,7 +104,7 @@ impl NodeActor {
 
 /// Writes the status; registers the node first where it is unknown.
 async fn report(shared: &Shared, body: serde_json::Value, first: bool) -> Result<()> {
-    let api: Api<Node> = Api::all(shared.client.clone());
+    let api: Api<Node> = Api::all(shared.eager.clone());
     let name = &shared.config.node_name;
     if first {
         register(shared, &api).await?;

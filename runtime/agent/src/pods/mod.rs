@@ -40,7 +40,7 @@ impl Worker for PodsActor {
     const CAPACITY: usize = 1024;
 
     fn started(&mut self, ctx: &mut Ctx<'_, Self>) {
-        let api: Api<Pod> = Api::all(self.shared.client.clone());
+        let api: Api<Pod> = Api::all(self.shared.eager.clone());
         let config = watcher::Config::default().fields(&format!("spec.nodeName={}", self.shared.config.node_name));
         let handle = ctx.handle();
         ctx.spawn(

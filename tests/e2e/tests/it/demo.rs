@@ -1,7 +1,7 @@
 //! What the README promises: the demo is served, and `down` leaves nothing behind.
 
 use anyhow::{Result, ensure};
-use podium_e2e::{eventually, root, run, with_cluster};
+use podium_e2e::{eventually, root, run, with_cluster, with_lonely_cluster};
 
 #[test]
 fn the_demo_is_served_and_down_leaves_nothing_behind() {
@@ -48,6 +48,7 @@ fn leftovers(id: &str, data: &str) -> Result<Vec<String>> {
     look("nftables", run("nft", &["list", "tables"])?, "podium");
     look("link", run("ip", &["-o", "link"])?, "veth-pod");
     look("link", run("ip", &["-o", "link"])?, ": pod");
+    look("route", run("ip", &["route"])?, "proto 112");
     look("address", run("ip", &["-o", "addr"])?, "10.96.0.10");
     look("cgroup", run("find", &["/sys/fs/cgroup", "-maxdepth", "3", "-type", "d", "-name", "podium*"])?, id);
     for entry in std::fs::read_dir("/proc")? {
@@ -63,4 +64,21 @@ fn leftovers(id: &str, data: &str) -> Result<Vec<String>> {
         left.push(format!("/run/podium/{id}"));
     }
     Ok(left)
+}
+
+#[test]
+fn a_machine_in_no_network_serves_the_demo_as_well() {
+    with_lonely_cluster(|cluster| async move {
+        cluster.load_images()?;
+        let manifest = root().join("docs/demo.yaml");
+        cluster.kubectl(&["apply", "-f", &manifest.to_string_lossy()])?;
+        cluster.kubectl(&["rollout", "status", "deployment/demo", "--timeout=60s"])?;
+        let port = cluster.kubectl(&["get", "service", "demo", "-o", "jsonpath={.spec.ports[0].nodePort}"])?;
+        let url = format!("http://127.0.0.1:{port}/");
+        eventually("the demo answers", || async { Ok(Some(cluster.get(&url)?)) }).await?;
+        let inside = "timeout 5 wget -qO- http://demo/ && nc -w 2 kubernetes 443 </dev/null";
+        let body = cluster.kubectl(&["exec", "deploy/demo", "--", "sh", "-c", inside])?;
+        ensure!(body.starts_with("hello from"), "{body}");
+        Ok(())
+    });
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod bad_input;
+mod clients;
 mod demo;
 mod healing;
 mod network;

@@ -268,8 +268,10 @@ fn probes_and_grace_are_honoured() {
     with_cluster(|cluster| async move {
         cluster.load_images()?;
         cluster.apply(&PROBED.replace("HOSTPATH", &cluster.data.to_string_lossy()))?;
-        let status = || -> Result<Value> { Ok(pod(&cluster, "probed")?["status"]["containerStatuses"][0].take()) };
-        eventually("it runs", || async { Ok((!status()?["state"]["running"].is_null()).then_some(())) }).await?;
+        let status = || -> Result<Value> {
+            Ok(pod(&cluster, "probed")?.pointer("/status/containerStatuses/0").cloned().unwrap_or_default())
+        };
+        eventually("it runs", || async { Ok(status()?.pointer("/state/running").map(drop)) }).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         ensure!(status()?["started"] == false && status()?["ready"] == false, "ready before its start-up probe passed");
         within(&cluster, "probed", "c", "touch /tmp/started")?;

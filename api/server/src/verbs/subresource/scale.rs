@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 /// Name of the schema of a Scale.
 pub(crate) const SCHEMA: &str = "io.k8s.api.autoscaling.v1.Scale";
+const SUBRESOURCE: &str = "scale";
 
 impl Api {
     /// The Scale of a workload.
@@ -28,7 +29,8 @@ impl Api {
         options: &WriteOptions,
     ) -> Result<Value, ApiError> {
         let retry = meta::string(scale, "resourceVersion").is_empty();
-        let written = self.modify(user, kind, key, "", options, retry, |old| with(old, scale, &key.name)).await?;
+        let written =
+            self.modify(user, kind, key, SUBRESOURCE, options, retry, |old| with(old, scale, &key.name)).await?;
         Ok(of(&written.object.value()))
     }
 
@@ -42,10 +44,30 @@ impl Api {
         options: &WriteOptions,
     ) -> Result<Value, ApiError> {
         let written = self
-            .modify(user, kind, key, "", options, true, |old| {
+            .modify(user, kind, key, SUBRESOURCE, options, true, |old| {
                 with(old, &patch::apply(SCHEMA, &of(old), change)?, &key.name)
             })
             .await?;
+        Ok(of(&written.object.value()))
+    }
+}
+
+impl Api {
+    /// Applies a Scale to a workload: the manager owns its replicas.
+    pub async fn apply_scale(
+        &self,
+        user: &User,
+        kind: &'static Kind,
+        key: &Key,
+        scale: &Value,
+        force: bool,
+        options: &WriteOptions,
+    ) -> Result<Value, ApiError> {
+        let mut config = json!({"metadata": scale["metadata"]});
+        if let Some(replicas) = scale["spec"].get("replicas") {
+            config["spec"]["replicas"] = replicas.clone();
+        }
+        let written = self.apply(user, kind, key, SUBRESOURCE, config, force, options).await?;
         Ok(of(&written.object.value()))
     }
 }

@@ -1,9 +1,15 @@
 //! Placements on small clusters.
 
-use crate::{Scheduler, explain::explain, scheduler::queue};
+mod filters;
+mod preemption;
+mod properties;
+mod scores;
+mod waking;
+
+use crate::{Explanation, Scheduler, explain, queue};
 use podium_controllers::{Controller, Ids, Plan, PlannedWrite, View};
 use podium_machinery::state::{Body, Change, Event, Object};
-use podium_types::{Timestamp, meta};
+use podium_types::{Key, Timestamp, meta};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
@@ -36,6 +42,11 @@ impl Cluster {
         self.put("pods", json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec}));
     }
 
+    fn labelled(&mut self, name: &str, labels: Value, spec: Value) {
+        let metadata = json!({"name": name, "namespace": "default", "labels": labels});
+        self.put("pods", json!({"metadata": metadata, "spec": spec}));
+    }
+
     fn decide(&self) -> Plan {
         Scheduler.decide(&self.view, &queue(), Timestamp::UNIX_EPOCH, &mut Ids::new(1))
     }
@@ -51,9 +62,22 @@ impl Cluster {
         bound.collect()
     }
 
+    fn explain(&self, name: &str) -> Explanation {
+        explain(&self.view, self.view.pods.get(&Key::new("default", name)).unwrap())
+    }
+
     fn failure(&self) -> String {
         self.decide().events.first().filter(|event| event.reason == "FailedScheduling").unwrap().message.clone()
     }
+}
+
+/// A view of nodes with these labels.
+pub fn nodes(nodes: &[(&str, Value)]) -> View {
+    let mut cluster = Cluster::default();
+    for (name, labels) in nodes {
+        cluster.node(name, "4", json!({}), labels.clone());
+    }
+    cluster.view
 }
 
 fn asks(cpu: &str) -> Value {
@@ -90,7 +114,7 @@ fn each_filter_refuses_in_kubernetes_words() {
         [{"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}]}}});
     for (node, spec, reason, helpful) in [
         (json!({"unschedulable": true}), asks("1"), "1 node(s) were unschedulable", false),
-        (tainted, asks("1"), "1 node(s) had untolerated taint {k: v}", false),
+        (tainted, asks("1"), "1 node(s) had untolerated taint(s)", false),
         (
             json!({}),
             with(asks("1"), "nodeSelector", json!({"disk": "ssd"})),
@@ -133,9 +157,10 @@ fn tolerations_preferences_and_free_room_choose() {
         "preference": {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["full"]}]}}]}});
     cluster.pod("plain", with(asks("500m"), "affinity", preferred));
     assert_eq!(cluster.bindings()["plain"], "full");
-    let verdicts = explain(&cluster.view, cluster.view.pods.get(&podium_types::Key::new("default", "plain")).unwrap());
-    let best = verdicts.iter().max_by_key(|verdict| verdict.outcome.clone().unwrap_or(0)).unwrap();
+    let explanation = cluster.explain("plain");
+    let best = explanation.nodes.iter().max_by_key(|verdict| verdict.score).unwrap();
     assert_eq!(best.node, "full");
+    assert_eq!(explanation.message, "fits; full is best");
 }
 
 #[test]
@@ -144,7 +169,17 @@ fn gates_and_other_schedulers_are_respected() {
     cluster.node("a", "4", json!({}), json!({}));
     cluster.pod("gated", with(asks("1"), "schedulingGates", json!([{"name": "g"}])));
     cluster.pod("foreign", with(asks("1"), "schedulerName", json!("other")));
-    assert_eq!(cluster.decide(), Plan::default());
+    let plan = cluster.decide();
+    let [PlannedWrite::Patch { subresource: "status", key, patch, .. }] = plan.writes.as_slice() else {
+        panic!("not one status in {plan:?}")
+    };
+    assert_eq!(key.name, "gated");
+    assert_eq!(patch["status"]["conditions"][0]["reason"], "SchedulingGated");
+    let mut pod = json!({"metadata": {"name": "gated", "namespace": "default"}});
+    (pod["spec"], pod["status"]) =
+        (with(asks("1"), "schedulingGates", json!([{"name": "g"}])), patch["status"].clone());
+    cluster.put("pods", pod);
+    assert_eq!(cluster.decide(), Plan::default(), "said once");
 }
 
 #[test]

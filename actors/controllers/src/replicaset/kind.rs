@@ -1,0 +1,114 @@
+//! What ReplicaSets and ReplicationControllers have in common.
+
+use super::status::Counts;
+use crate::{
+    resource,
+    selector::Labels,
+    view::{Shelf, Typed, View},
+};
+use k8s_openapi::{
+    Resource,
+    api::{
+        apps::v1::{ReplicaSet, ReplicaSetStatus},
+        core::v1::{PodTemplateSpec, ReplicationController, ReplicationControllerStatus},
+    },
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
+};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// A kind that asks for a number of pods of one template.
+pub trait Replicated: Typed + Resource {
+    /// Storage name of the kind.
+    const RESOURCE: &'static str;
+    /// Its status.
+    type Status: Serialize;
+    /// Where the view keeps it.
+    fn shelf(view: &View) -> &Shelf<Self>;
+    /// Which pods are its own.
+    fn selector(&self) -> Option<Cow<'_, LabelSelector>>;
+    /// How many pods it wants.
+    fn replicas(&self) -> i32;
+    /// How long a pod must have been ready to be available.
+    fn min_ready_seconds(&self) -> i32;
+    /// The template of its pods.
+    fn template(&self) -> Option<&PodTemplateSpec>;
+    /// Its status as seen.
+    fn status(&self) -> Option<&Self::Status>;
+    /// The status that these numbers make.
+    fn report(&self, counts: &Counts) -> Self::Status;
+    /// The labels of its pods.
+    fn template_labels(&self) -> Option<&Labels> {
+        self.template()?.metadata.as_ref()?.labels.as_ref()
+    }
+}
+
+impl Replicated for ReplicaSet {
+    const RESOURCE: &'static str = resource::REPLICA_SETS;
+    type Status = ReplicaSetStatus;
+    fn shelf(view: &View) -> &Shelf<Self> {
+        &view.replica_sets
+    }
+    fn selector(&self) -> Option<Cow<'_, LabelSelector>> {
+        self.spec.as_ref().map(|spec| Cow::Borrowed(&spec.selector))
+    }
+    fn replicas(&self) -> i32 {
+        self.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+    }
+    fn min_ready_seconds(&self) -> i32 {
+        self.spec.as_ref().and_then(|spec| spec.min_ready_seconds).unwrap_or(0)
+    }
+    fn template(&self) -> Option<&PodTemplateSpec> {
+        self.spec.as_ref()?.template.as_ref()
+    }
+    fn status(&self) -> Option<&ReplicaSetStatus> {
+        self.status.as_ref()
+    }
+    fn report(&self, counts: &Counts) -> ReplicaSetStatus {
+        ReplicaSetStatus {
+            replicas: counts.replicas,
+            fully_labeled_replicas: counts.labelled,
+            ready_replicas: counts.ready,
+            available_replicas: counts.available,
+            terminating_replicas: counts.terminating,
+            observed_generation: self.metadata.generation,
+            conditions: self.status.as_ref().and_then(|status| status.conditions.clone()),
+        }
+    }
+}
+
+impl Replicated for ReplicationController {
+    const RESOURCE: &'static str = resource::REPLICATION_CONTROLLERS;
+    type Status = ReplicationControllerStatus;
+    fn shelf(view: &View) -> &Shelf<Self> {
+        &view.replication_controllers
+    }
+    fn selector(&self) -> Option<Cow<'_, LabelSelector>> {
+        let own = self.spec.as_ref()?.selector.clone().filter(|labels| !labels.is_empty());
+        // Defaulting copies the template's labels; an object stored without them means the same.
+        let labels = own.or_else(|| self.template_labels().cloned());
+        Some(Cow::Owned(LabelSelector { match_labels: labels, ..LabelSelector::default() }))
+    }
+    fn replicas(&self) -> i32 {
+        self.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+    }
+    fn min_ready_seconds(&self) -> i32 {
+        self.spec.as_ref().and_then(|spec| spec.min_ready_seconds).unwrap_or(0)
+    }
+    fn template(&self) -> Option<&PodTemplateSpec> {
+        self.spec.as_ref()?.template.as_ref()
+    }
+    fn status(&self) -> Option<&ReplicationControllerStatus> {
+        self.status.as_ref()
+    }
+    fn report(&self, counts: &Counts) -> ReplicationControllerStatus {
+        ReplicationControllerStatus {
+            replicas: counts.replicas,
+            fully_labeled_replicas: counts.labelled,
+            ready_replicas: counts.ready,
+            available_replicas: counts.available,
+            observed_generation: self.metadata.generation,
+            conditions: self.status.as_ref().and_then(|status| status.conditions.clone()),
+        }
+    }
+}

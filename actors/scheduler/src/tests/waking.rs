@@ -1,0 +1,123 @@
+//! Which events wake the queue, and what pods that wait are told.
+
+use super::{Cluster, asks, with};
+use crate::{Scheduler, queue};
+use podium_controllers::{Controller, PlannedWrite};
+use podium_machinery::state::{Body, Change, Event, Object};
+use podium_types::meta;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Folds a change of an object; whether it wakes the queue.
+fn wakes(cluster: &mut Cluster, resource: &str, change: Change, old: Option<&Value>, new: &Value) -> bool {
+    cluster.revision += 1;
+    let object = |value: &Value| {
+        let body = Body::of(value);
+        let uid = meta::name(value).to_owned();
+        Arc::new(Object::new(meta::key(value), uid, cluster.revision, body.labels, &body.text))
+    };
+    let event = Event::new(change, cluster.revision, object(new), old.map(object));
+    cluster.view.apply(resource, &event);
+    Scheduler.keys(&cluster.view, resource, &event) == [queue()]
+}
+
+fn node(cpu: &str, ready: &str) -> Value {
+    json!({"metadata": {"name": "a"}, "status": {"allocatable": {"cpu": cpu, "memory": "8Gi", "pods": "110"},
+        "conditions": [{"type": "Ready", "status": ready}]}})
+}
+
+fn pod(name: &str, node: Option<&str>) -> Value {
+    json!({"metadata": {"name": name, "namespace": "default"}, "spec": with(asks("1"), "nodeName", json!(node))})
+}
+
+/// Writes what the plan says about the pod's status.
+fn told(cluster: &mut Cluster, mut object: Value) -> Value {
+    let plan = cluster.decide();
+    let status = plan.writes.iter().find_map(|write| match write {
+        PlannedWrite::Patch { subresource: "status", patch, .. } => Some(patch["status"].clone()),
+        _ => None,
+    });
+    object["status"] = status.unwrap();
+    cluster.put("pods", object.clone());
+    object
+}
+
+#[test]
+fn what_could_help_wakes() {
+    let mut cluster = Cluster::default();
+    let nobody = node("1", "True");
+    assert!(!wakes(&mut cluster, "nodes", Change::Added, None, &nobody), "no one waits");
+    let big = json!({"metadata": {"name": "big", "namespace": "default"}, "spec": asks("2")});
+    assert!(wakes(&mut cluster, "pods", Change::Added, None, &big), "a new pod");
+    let said = told(&mut cluster, big.clone());
+    assert!(!wakes(&mut cluster, "pods", Change::Modified, Some(&big), &said), "its own report");
+    assert!(!wakes(&mut cluster, "nodes", Change::Modified, Some(&node("1", "False")), &nobody), "a heartbeat");
+    assert!(wakes(&mut cluster, "nodes", Change::Modified, Some(&nobody), &node("4", "True")), "more room");
+    let other = pod("other", Some("a"));
+    let unbound = pod("other", None);
+    assert!(!wakes(&mut cluster, "pods", Change::Modified, Some(&unbound), &other), "a pod that came takes room");
+    assert!(wakes(&mut cluster, "pods", Change::Deleted, Some(&other), &other), "a pod that went gives room");
+}
+
+#[test]
+fn company_wakes_those_who_want_it_and_room_does_not() {
+    let mut cluster = Cluster::default();
+    cluster.node("a", "4", json!({}), json!({"zone": "z"}));
+    let term = json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "db"}}});
+    let affinity = json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
+    let mut fan = json!({"metadata": {"name": "fan", "namespace": "default"}, "spec": asks("1")});
+    fan["spec"]["affinity"] = affinity;
+    cluster.put("pods", fan.clone());
+    told(&mut cluster, fan);
+    let (unbound, bound) = (pod("db", None), pod("db", Some("a")));
+    assert!(wakes(&mut cluster, "pods", Change::Modified, Some(&unbound), &bound), "a pod that came");
+    assert!(!wakes(&mut cluster, "pods", Change::Deleted, Some(&bound), &bound), "room is not what it waits for");
+}
+
+#[test]
+fn explanations_name_every_filter_and_the_smallest_change() {
+    for (node, spec, expected) in [
+        (json!({}), asks("5"), "a: free 1000m cpu or request at most 4000m"),
+        (json!({"unschedulable": true}), asks("1"), "a: kubectl uncordon a"),
+        (
+            json!({"taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}]}),
+            asks("1"),
+            "a: tolerate the taint k=v:NoSchedule or remove it",
+        ),
+        (json!({}), with(asks("1"), "nodeSelector", json!({"disk": "ssd"})), "a: label the node disk=ssd"),
+        (
+            json!({"unschedulable": true}),
+            asks("5"),
+            "a: kubectl uncordon a; and free 1000m cpu or request at most 4000m",
+        ),
+    ] {
+        let mut cluster = Cluster::default();
+        cluster.node("a", "4", node, json!({}));
+        cluster.node(
+            "small",
+            "1",
+            json!({"unschedulable": true, "taints": [{"key": "x", "effect": "NoExecute"}]}),
+            json!({}),
+        );
+        cluster.pod("p", spec);
+        let explanation = cluster.explain("p");
+        assert_eq!(explanation.advice.as_deref(), Some(expected));
+        assert_eq!(explanation.message, cluster.failure());
+        for verdict in explanation.nodes {
+            assert_eq!(verdict.filters.len(), 10);
+            assert_eq!(verdict.fits, verdict.filters.iter().all(|opinion| opinion.passed));
+        }
+    }
+}
+
+#[test]
+fn a_pod_that_fits_needs_no_advice() {
+    let mut cluster = Cluster::default();
+    cluster.node("a", "4", json!({}), json!({}));
+    cluster.pod("p", asks("3"));
+    assert_eq!((cluster.explain("p").message.as_str(), cluster.explain("p").advice), ("fits; a is best", None));
+    // One that has a node is judged as if it had none yet.
+    cluster.pod("p", with(asks("3"), "nodeName", json!("a")));
+    let explanation = cluster.explain("p");
+    assert_eq!((explanation.message.as_str(), explanation.nodes[0].fits), ("bound to a", true));
+}
