@@ -1,6 +1,6 @@
 //! `docs/kinds.md`, made from the [`KINDS`] table so that it cannot be wrong.
 
-use crate::{KINDS, Kind};
+use crate::{FACES, KINDS, Kind};
 use std::fmt::Write;
 
 /// The page as it must stand in the repository; `tests/tidy` compares.
@@ -20,6 +20,7 @@ fn section(page: &mut String, kind: &Kind) {
         kind.columns.iter().map(|c| if c.priority > 0 { format!("({})", c.name) } else { c.name.to_owned() }).collect();
     let mut lines = vec![
         ("Resource", code(&[&[kind.plural], kind.short_names].concat())),
+        ("Also served as", code(&faces(kind).iter().map(String::as_str).collect::<Vec<_>>())),
         ("Scope", if kind.namespaced { "namespace" } else { "cluster" }.to_owned()),
         ("Verbs", code(kind.verbs)),
         ("Subresources", code(&kind.subresources.iter().map(|s| s.name).collect::<Vec<_>>())),
@@ -37,6 +38,10 @@ fn section(page: &mut String, kind: &Kind) {
     for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
         let _ = writeln!(page, "- {name}: {value}");
     }
+}
+
+fn faces(kind: &Kind) -> Vec<String> {
+    FACES.iter().filter(|f| std::ptr::eq(f.stored, kind)).map(|f| f.shown.api_version()).collect()
 }
 
 fn code(words: &[&str]) -> String {

@@ -1,8 +1,8 @@
 //! Event: something that happened to an object.
 
 use crate::{
-    Column, Kind, Strategy, cells,
-    json::{at, int, is_unset, plain, text},
+    Column, Face, Kind, Strategy, cells,
+    json::{at, int, is_unset, plain, set, text},
     kind::ALL_VERBS,
     names,
     rules::{self, Errors},
@@ -63,6 +63,61 @@ pub static KIND: Kind = Kind {
     live: false,
     strategy: &Event,
 };
+
+/// events.k8s.io/v1 Event.
+static MODERN_KIND: Kind = Kind {
+    group: "events.k8s.io",
+    schema: "io.k8s.api.events.v1.Event",
+    row: |object, now| row(&MODERN.store(object.clone()), now),
+    selectable: &[
+        "regarding.kind",
+        "regarding.namespace",
+        "regarding.name",
+        "regarding.uid",
+        "regarding.apiVersion",
+        "regarding.resourceVersion",
+        "regarding.fieldPath",
+        "reason",
+        "reportingController",
+        "type",
+    ],
+    select: Some(select_modern),
+    ..KIND
+};
+
+/// The same events, with other names for some of their fields.
+pub static MODERN: Face = Face {
+    shown: &MODERN_KIND,
+    stored: &KIND,
+    to_stored: |object| RENAMED.iter().for_each(|(old, new)| rename(object, new, old)),
+    from_stored: |object| RENAMED.iter().for_each(|(old, new)| rename(object, old, new)),
+};
+
+/// Names of fields in core/v1 and in events.k8s.io/v1.
+const RENAMED: &[(&str, &str)] = &[
+    ("count", "deprecatedCount"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("involvedObject", "regarding"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("message", "note"),
+    ("reportingComponent", "reportingController"),
+    ("source", "deprecatedSource"),
+];
+
+fn rename(object: &mut Value, from: &str, to: &str) {
+    if let Some(value) = object.as_object_mut().and_then(|map| map.remove(from)) {
+        set(object, to, value);
+    }
+}
+
+/// The selectable fields of the newer form, of a stored event.
+fn select_modern(object: &Value, field: &str) -> String {
+    match field.strip_prefix("regarding.") {
+        Some(about) => plain(&object["involvedObject"][about]),
+        None if field == "reportingController" => select(object, "source"),
+        None => select(object, field),
+    }
+}
 
 struct Event;
 

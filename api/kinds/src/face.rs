@@ -1,48 +1,38 @@
 //! Other groups and versions under which a kind's objects are served.
 //!
-//! Objects are stored in one form. A face turns a client's object into that form and
-//! back; names, columns and rules are the kind's.
+//! Objects are stored in one form. A face is a kind of its own to clients: it has another
+//! group, version and schema. It turns their objects into the stored form and back.
 
-use crate::Kind;
+use crate::{FACES, Kind};
 use serde_json::Value;
 
-/// A group and version beside the stored one.
+/// A kind as clients of another group or version know it.
 pub struct Face {
-    /// Whose objects these are.
-    pub kind: &'static Kind,
-    /// API group.
-    pub group: &'static str,
-    /// Version.
-    pub version: &'static str,
-    /// OpenAPI name of the type in the schema registry.
-    pub schema: &'static str,
+    /// What these clients see; its `resource` is that of the stored kind.
+    pub shown: &'static Kind,
+    /// Whose rules hold, and in whose form objects are stored.
+    pub stored: &'static Kind,
     /// Makes the stored form of what a client sent, `apiVersion` excepted.
     pub to_stored: fn(&mut Value),
-    /// Makes of the stored form what clients of this version know, `apiVersion` excepted.
+    /// Makes of the stored form what these clients know, `apiVersion` excepted.
     pub from_stored: fn(&mut Value),
-    /// Field selectors that are called otherwise here: the name here, the kind's own.
-    pub selectors: &'static [(&'static str, &'static str)],
 }
 
 impl Face {
-    /// `autoscaling/v1`
-    pub fn api_version(&self) -> String {
-        format!("{}/{}", self.group, self.version)
+    /// The face that `kind` is; `None` for a stored kind.
+    pub fn of(kind: &Kind) -> Option<&'static Self> {
+        FACES.iter().copied().find(|f| std::ptr::eq(f.shown, kind))
     }
     /// The stored form of a client's object.
     pub fn store(&self, mut object: Value) -> Value {
         (self.to_stored)(&mut object);
-        crate::json::set(&mut object, "apiVersion", self.kind.api_version());
+        crate::json::set(&mut object, "apiVersion", self.stored.api_version());
         object
     }
     /// What a client sees of a stored object.
     pub fn show(&self, mut object: Value) -> Value {
         (self.from_stored)(&mut object);
-        crate::json::set(&mut object, "apiVersion", self.api_version());
+        crate::json::set(&mut object, "apiVersion", self.shown.api_version());
         object
-    }
-    /// The kind's name of a field selector.
-    pub fn selector<'a>(&self, name: &'a str) -> &'a str {
-        self.selectors.iter().find(|(here, _)| *here == name).map_or(name, |(_, own)| own)
     }
 }

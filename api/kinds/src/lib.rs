@@ -119,29 +119,23 @@ pub static KINDS: &[&Kind] = &[
 ];
 
 /// Groups and versions beside those in which objects are stored.
-pub static FACES: &[&Face] = &[&autoscaler::V1, &batch::cronjob::BETA];
+pub static FACES: &[&Face] = &[&autoscaler::V1, &batch::cronjob::BETA, &event::MODERN];
 
 /// The kind stored under `resource` (`pods`, `deployments.apps`).
 pub fn by_resource(resource: &str) -> Option<&'static Kind> {
     KINDS.iter().copied().find(|k| k.resource == resource)
 }
 
-/// The kind served at `plural` in a group and version.
+/// The kind served at `plural` in a group and version; a face where objects are stored in another form.
 pub fn by_path(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
-    let stored =
-        KINDS.iter().copied().find(|k| k.group == group && k.plural == plural && k.versions.contains(&version));
-    stored.or_else(|| face(group, version, plural).map(|f| f.kind))
+    let mut served = KINDS.iter().copied().chain(FACES.iter().map(|f| f.shown));
+    served.find(|k| k.group == group && k.plural == plural && k.versions.contains(&version))
 }
 
-/// The face served at `plural` in a group and version that is not the stored one.
-pub fn face(group: &str, version: &str, plural: &str) -> Option<&'static Face> {
-    FACES.iter().copied().find(|f| f.group == group && f.version == version && f.kind.plural == plural)
-}
-
-/// The kind with this `apiVersion` and `kind`.
+/// The kind in whose form objects of this `apiVersion` and `kind` are stored.
 pub fn by_kind(api_version: &str, kind: &str) -> Option<&'static Kind> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let stored = KINDS.iter().copied().find(|k| k.group == group && k.kind == kind && k.versions.contains(&version));
-    let face = || FACES.iter().find(|f| f.group == group && f.version == version && f.kind.kind == kind);
-    stored.or_else(|| face().map(|f| f.kind))
+    let is = |k: &Kind| k.group == group && k.kind == kind && k.versions.contains(&version);
+    let face = || FACES.iter().find(|f| is(f.shown)).map(|f| f.stored);
+    KINDS.iter().copied().find(|k| is(k)).or_else(face)
 }

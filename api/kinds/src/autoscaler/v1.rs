@@ -2,7 +2,7 @@
 
 use super::{KIND, metrics};
 use crate::{
-    Face,
+    Face, Kind,
     json::{at, is_unset, items, remove, set, take},
 };
 use podium_types::meta;
@@ -17,15 +17,15 @@ const CARRIED: &[(&str, &str, &str)] = &[
 ];
 
 /// autoscaling/v1 HorizontalPodAutoscaler.
-pub static FACE: Face = Face {
-    kind: &KIND,
-    group: "autoscaling",
-    version: "v1",
+static V1: Kind = Kind {
+    versions: &["v1"],
     schema: "io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
-    to_stored,
-    from_stored,
-    selectors: &[],
+    row: |object, now| (KIND.row)(&FACE.store(object.clone()), now),
+    ..KIND
 };
+
+/// One metric has a field, the others an annotation.
+pub static FACE: Face = Face { shown: &V1, stored: &KIND, to_stored, from_stored };
 
 fn is_cpu(metric: &Value) -> bool {
     at(metric, "resource.name") == "cpu" && metric["type"] == "Resource"

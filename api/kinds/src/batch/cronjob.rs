@@ -48,16 +48,11 @@ pub static KIND: Kind = Kind {
     ..Kind::PLAIN
 };
 
-/// batch/v1beta1 CronJob: the same fields, for clients of older clusters.
-pub static BETA: Face = Face {
-    kind: &KIND,
-    group: "batch",
-    version: "v1beta1",
-    schema: "io.k8s.api.batch.v1beta1.CronJob",
-    to_stored: |_| {},
-    from_stored: |_| {},
-    selectors: &[],
-};
+/// batch/v1beta1 CronJob, for clients of older clusters.
+static BETA_KIND: Kind = Kind { versions: &["v1beta1"], schema: "io.k8s.api.batch.v1beta1.CronJob", ..KIND };
+
+/// The same fields in both versions.
+pub static BETA: Face = Face { shown: &BETA_KIND, stored: &KIND, to_stored: |_| {}, from_stored: |_| {} };
 
 struct CronJob;
 

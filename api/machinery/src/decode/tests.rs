@@ -167,3 +167,25 @@ proptest! {
         }
     }
 }
+
+/// Every kind's populated object, strictly read from JSON and YAML, is the object that was written.
+#[test]
+fn populated_objects_are_read_as_they_are() {
+    let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/kubernetes-v1.36/objects");
+    for (group, version) in crate::discovery::group_versions(&[]) {
+        for kind in crate::discovery::kinds(group, version).filter(|k| !k.live) {
+            let group = if group.is_empty() { "core" } else { group };
+            let file = |ending: &str| folder.join(format!("{group}.{version}.{}.{ending}", kind.kind));
+            let (Ok(text), Ok(lines)) = (std::fs::read(file("json")), std::fs::read(file("yaml"))) else {
+                println!("skipped: no populated {} is here", kind.kind);
+                return;
+            };
+            let schema = registry::get(kind.schema).expect("a schema");
+            let plain: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+            let written = json(&text, schema, FieldValidation::Strict).expect("no unknown field").value;
+            assert_eq!(written, plain, "{} as JSON", kind.kind);
+            let written = yaml(&lines, schema, FieldValidation::Strict).expect("no unknown field").value;
+            assert_eq!(written, plain, "{} as YAML", kind.kind);
+        }
+    }
+}

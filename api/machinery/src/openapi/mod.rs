@@ -8,7 +8,6 @@ mod paths;
 mod schema;
 
 use crate::discovery;
-use podium_kinds::KINDS;
 use podium_types::registry::{self, Type};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -59,7 +58,7 @@ fn security() -> Value {
 fn document(dialect: Dialect, served: &[(&str, &str)]) -> (Map<String, Value>, Map<String, Value>) {
     let mut paths = Map::new();
     let mut types: BTreeMap<&str, &Type> = BTreeMap::new();
-    for kind in KINDS {
+    for kind in discovery::served() {
         for version in kind.versions {
             if served.contains(&(kind.group, *version)) {
                 for name in paths::of_kind(&mut paths, dialect, kind, version) {

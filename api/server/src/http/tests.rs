@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 mod apply;
 mod binary;
 mod http2;
+mod kinds;
 mod reads;
 mod relay;
 

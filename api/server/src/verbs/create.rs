@@ -1,6 +1,6 @@
 //! Creating an object.
 
-use super::{Api, CONFLICT_RETRIES, WriteOptions, Written, commit, managed::Writer, metadata, names};
+use super::{Api, CONFLICT_RETRIES, WriteOptions, Written, commit, faces, managed::Writer, metadata, names};
 use crate::{admission, user::User};
 use podium_kinds::{Context, Kind};
 use podium_machinery::{
@@ -25,6 +25,22 @@ impl Api {
     ///
     /// A name made from `generateName` that is taken is made anew.
     pub async fn create(
+        &self,
+        user: &User,
+        kind: &'static Kind,
+        namespace: &str,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, ApiError> {
+        let (stored, face) = faces::stored(kind);
+        let object = match face {
+            Some(face) => face.store(object),
+            None => object,
+        };
+        Ok(self.create_stored(user, stored, namespace, object, options).await?.shown(kind))
+    }
+
+    async fn create_stored(
         &self,
         user: &User,
         kind: &'static Kind,

@@ -1,6 +1,6 @@
 //! Deleting: at once, in two steps with grace, or when the finalizers are gone.
 
-use super::{Api, CONFLICT_RETRIES, DeleteOptions, Deleted, Propagation, commit};
+use super::{Api, CONFLICT_RETRIES, DeleteOptions, Deleted, Propagation, commit, faces};
 use crate::{admission, time, user::User};
 use podium_kinds::Kind;
 use podium_machinery::state::{Action, Body, Object, WriteError};
@@ -27,6 +27,16 @@ impl Api {
     /// Pods that run get a deadline first and go when their node says so; objects with
     /// finalizers are marked and go with the last of them.
     pub async fn delete(
+        &self,
+        user: &User,
+        kind: &'static Kind,
+        key: &Key,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, ApiError> {
+        Ok(self.delete_stored(user, faces::stored(kind).0, key, options).await?.shown(kind))
+    }
+
+    async fn delete_stored(
         &self,
         user: &User,
         kind: &'static Kind,

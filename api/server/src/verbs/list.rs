@@ -100,6 +100,10 @@ fn too_large(asked: u64, current: u64) -> ApiError {
 impl Api {
     /// One page of objects.
     pub async fn list(&self, kind: &'static Kind, options: &ListOptions) -> Result<Page, ApiError> {
+        Ok(self.list_stored(kind, options).await?.shown(kind))
+    }
+
+    async fn list_stored(&self, kind: &'static Kind, options: &ListOptions) -> Result<Page, ApiError> {
         let (snapshot, revision, after, consistent) = if options.continue_token.is_empty() {
             let (snapshot, revision) = self.state_for(kind, options).await?;
             (snapshot, revision, None, true)

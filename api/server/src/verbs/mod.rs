@@ -8,6 +8,7 @@ mod apply;
 mod commit;
 mod create;
 mod delete;
+mod faces;
 pub(crate) mod list;
 mod managed;
 mod metadata;
@@ -81,12 +82,13 @@ impl Api {
     /// The newest state of an object, as memory has it; asks the database only where memory has none.
     pub async fn get(&self, kind: &'static Kind, key: &Key) -> Result<Arc<Object>, ApiError> {
         if let Some(object) = self.peek(kind, key) {
-            return Ok(object);
+            return Ok(faces::shown(kind, object));
         }
         self.backend().settle().await;
-        self.peek(kind, key).ok_or_else(|| ApiError::not_found(kind.plural, kind.group, &key.name))
+        let object = self.peek(kind, key).map(|object| faces::shown(kind, object));
+        object.ok_or_else(|| ApiError::not_found(kind.plural, kind.group, &key.name))
     }
-    /// The object in memory.
+    /// The object in memory, in its stored form.
     pub fn peek(&self, kind: &'static Kind, key: &Key) -> Option<Arc<Object>> {
         self.backend().snapshot(kind).get(key).cloned()
     }

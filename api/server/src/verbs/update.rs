@@ -3,6 +3,7 @@
 use super::{
     Api, CONFLICT_RETRIES, WriteOptions, Written, commit,
     create::{check_namespace, identify},
+    faces,
     managed::{self, Writer},
     metadata,
 };
@@ -21,6 +22,8 @@ const CREATE_ON_UPDATE: &[&str] =
     &["services", "endpoints", "events", "events.events.k8s.io", "leases.coordination.k8s.io"];
 /// The subresource that takes finalizers off a namespace; the rules of the kind are no matter there.
 const FINALIZE: &str = "finalize";
+/// The subresource that decides on a certificate: a part of the status.
+const APPROVAL: &str = "approval";
 /// The subresource whose writes are writes of the object itself, narrowed to its replicas.
 const SCALE: &str = "scale";
 /// The subresource that gives a pod its node: not a change of what its owner wishes.
@@ -60,6 +63,25 @@ impl Api {
     /// Reads, changes and commits; begins anew where somebody else wrote and `retry` allows it.
     #[allow(clippy::too_many_arguments)]
     pub(super) async fn modify(
+        &self,
+        user: &User,
+        kind: &'static Kind,
+        key: &Key,
+        subresource: &str,
+        options: &WriteOptions,
+        retry: bool,
+        change: impl Fn(&Value) -> Result<Value, ApiError>,
+    ) -> Result<Written, ApiError> {
+        let (stored, face) = faces::stored(kind);
+        let change = |old: &Value| match face {
+            Some(face) => Ok(face.store(change(&face.show(old.clone()))?)),
+            None => change(old),
+        };
+        Ok(self.modify_stored(user, stored, key, subresource, options, retry, change).await?.shown(kind))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    async fn modify_stored(
         &self,
         user: &User,
         kind: &'static Kind,
@@ -123,7 +145,7 @@ impl Api {
                     restore(new, old, "status");
                 }
             }
-            "status" => only_status(kind, new, old),
+            "status" | APPROVAL => only_status(kind, new, old),
             FINALIZE => {
                 let finalizers = new["spec"]["finalizers"].take();
                 *new = old.clone();

@@ -95,7 +95,7 @@ impl Api {
             };
             let mut watch = Watch::new(kind, options, subscription.events, revision);
             let present = snapshot.list(options.namespace.as_deref(), None).filter(|o| options.filter.matches(kind, o));
-            watch.ready.extend(present.map(|o| WatchItem::Seen(Change::Added, Arc::clone(o))));
+            watch.ready.extend(present.map(|o| WatchItem::Seen(Change::Added, Arc::clone(o)).shown(kind)));
             if options.initial_events == Some(true) && options.bookmarks {
                 watch.ready.push_back(WatchItem::Bookmark(revision, true));
             }
@@ -194,6 +194,10 @@ impl Watch {
 
     /// The event as this watcher sees it.
     fn see(&mut self, event: Arc<Event>) -> Option<WatchItem> {
+        self.select(event).map(|item| item.shown(self.kind))
+    }
+
+    fn select(&mut self, event: Arc<Event>) -> Option<WatchItem> {
         if event.revision <= self.last {
             return None;
         }
