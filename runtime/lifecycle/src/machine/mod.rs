@@ -8,6 +8,7 @@ mod apply;
 mod conditions;
 mod container;
 mod restore;
+mod roster;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use crate::{Backoff, ProbeKind};
 use container::Cont;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use podium_types::Timestamp;
+pub use roster::roster;
 use serde_json::Value;
 use std::{net::IpAddr, sync::Arc};
 
@@ -31,6 +33,8 @@ pub enum Role {
     Sidecar,
     /// One of `spec.containers`.
     Main,
+    /// Added to a running pod to look at it: runs once, and the pod's life does not depend on it (KEP-277).
+    Ephemeral,
 }
 
 /// How a container ended.
@@ -287,6 +291,11 @@ impl PodMachine {
     /// The pod as last seen.
     pub fn pod(&self) -> &Arc<Pod> {
         &self.pod
+    }
+
+    /// The number of the life that a container is in, or begins next.
+    pub fn attempt(&self, name: &str) -> Option<u32> {
+        self.containers.iter().find(|c| c.name == name).map(Cont::next_attempt)
     }
 
     /// The pod's addresses.
