@@ -252,7 +252,8 @@ impl PodActor {
         };
         let ips = self.machine.as_ref().map(|m| m.ips().to_vec()).unwrap_or_default();
         let container = name.clone();
-        let work = async move { start::run(&place, &shim, &image, &ips, &container, attempt).await };
+        let joined = place.target(&name).and_then(|t| Some(container_id(t, self.machine.as_ref()?.attempt(t)?)));
+        let work = async move { start::run(&place, &shim, &image, &ips, &container, attempt, joined).await };
         ctx.spawn(work, move |me: &mut Self, outcome, ctx| {
             let event = match outcome {
                 Ok(started) => {

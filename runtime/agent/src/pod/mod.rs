@@ -2,6 +2,7 @@
 
 mod actor;
 mod files;
+mod grpc;
 mod hooks;
 mod http;
 mod image;
