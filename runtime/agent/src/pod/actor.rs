@@ -6,6 +6,7 @@ use super::{
     prepare::{self, Prepared},
     probe,
     publish::Publisher,
+    resize,
     restore::{self, Restored},
     start, teardown, volumes,
 };
@@ -161,6 +162,11 @@ impl PodActor {
                 let work = async move { probe::run(&place, shim.as_ref(), &ips, &container, attempt, kind).await };
                 ctx.spawn(work, move |me: &mut Self, outcome, ctx| {
                     me.feed(Event::Probed { name, attempt, kind, outcome }, ctx);
+                });
+            }
+            Action::Resize { containers } => {
+                ctx.spawn(async move { resize::run(&place, containers).await }, |me: &mut Self, outcome, ctx| {
+                    me.resized(outcome, ctx);
                 });
             }
             Action::Stop { name, attempt, grace_seconds } => {

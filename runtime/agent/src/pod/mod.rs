@@ -12,6 +12,7 @@ mod place;
 mod prepare;
 mod probe;
 mod publish;
+mod resize;
 mod restore;
 mod security;
 mod start;

@@ -9,7 +9,7 @@ use podium_lifecycle::{
     env::{self, Facts, Sources, expand, service_env},
     qos, resources,
 };
-use podium_oci::{ContainerConfig, ContainerExit, Exit, Image, Resources, RunError, Shim, logs};
+use podium_oci::{ContainerConfig, ContainerExit, Exit, Image, RunError, Shim, logs};
 use podium_types::Key;
 use std::{
     net::IpAddr,
@@ -171,7 +171,6 @@ fn config(
     if args.is_empty() {
         return Err(crate::Error::Other("no command specified".to_owned()));
     }
-    let limits = resources::container(container.resources.as_ref());
     let mounts = mounts::mounts(place, container, &id, &env)?;
     let cwd = container.working_dir.as_ref().filter(|d| !d.is_empty()).unwrap_or(&image.config.working_dir);
     let mut config = ContainerConfig {
@@ -182,13 +181,7 @@ fn config(
         cwd: cwd.clone(),
         user,
         mounts,
-        resources: Resources {
-            cpu_shares: Some(limits.shares),
-            cpu_quota_micros: limits.quota_micros,
-            cpu_period_micros: limits.quota_micros.map(|_| resources::PERIOD_MICROS),
-            memory_limit_bytes: limits.memory_bytes,
-            pids_limit: None,
-        },
+        resources: super::prepare::limits(&resources::container(container.resources.as_ref())),
         oom_score_adj: qos::oom_score_adj(&place.pod, container, place.shared.machine.memory_bytes),
         tty: container.tty == Some(true),
         stdin: container.stdin == Some(true),

@@ -81,6 +81,7 @@ impl PodMachine {
         for c in &mut self.containers {
             run_probes(c, now, out);
         }
+        self.resize(now, out);
     }
 
     /// Ends what runs, then everything else.
@@ -168,6 +169,7 @@ impl PodMachine {
         }
         if !closing {
             due.extend(self.active_deadline());
+            due.extend(self.resize.retry_at);
             if let Sandbox::Failed { retry_at } = self.sandbox {
                 due.push(retry_at);
             }
@@ -197,6 +199,7 @@ fn begin(c: &mut Cont, prepared: bool, now: Timestamp, out: &mut Vec<Action>) {
             out.push(Action::Start { name: c.name.clone(), attempt: c.next_attempt() });
             c.retry_at = None;
             c.starting = true;
+            c.applied.clone_from(&c.spec.resources);
         }
         _ => {}
     }

@@ -78,6 +78,7 @@ impl PodMachine {
                 }
             }
             Event::Probed { name, attempt, kind, outcome } => self.probed(&name, attempt, kind, outcome, now, out),
+            Event::Resized(outcome) => self.resized(outcome, now),
             Event::TornDown => self.sandbox = Sandbox::Gone,
             Event::Tick => {}
         }
@@ -196,7 +197,7 @@ fn began(c: &mut Cont, life: Life, attempt: u32, now: Timestamp) {
     c.arm(started, now, |_| None);
 }
 
-fn restart(c: &mut Cont, grace: i64, now: Timestamp, why: &str, out: &mut Vec<Action>) {
+pub(super) fn restart(c: &mut Cont, grace: i64, now: Timestamp, why: &str, out: &mut Vec<Action>) {
     c.stop(now, grace);
     let message = format!("Container {} {why}, will be restarted", c.name);
     out.push(Action::Record { container: Some(c.name.clone()), warning: false, reason: "Killing", message });

@@ -21,12 +21,13 @@ impl PodMachine {
             ("ContainersReady", ready),
             ("PodScheduled", Ok(())),
         ];
-        let fresh = list.drain(..).map(|(kind, outcome)| self.condition(kind, outcome, now)).collect();
+        let resize = self.resize_condition(now);
+        let fresh = list.drain(..).map(|(kind, outcome)| self.condition(kind, outcome, now)).chain(resize).collect();
         self.conditions = fresh;
         self.conditions.clone().into()
     }
 
-    fn condition(&self, kind: &str, outcome: Result<(), (String, String)>, now: Timestamp) -> Value {
+    pub(super) fn condition(&self, kind: &str, outcome: Result<(), (String, String)>, now: Timestamp) -> Value {
         let status = if outcome.is_ok() { "True" } else { "False" };
         let before = self.conditions.iter().find(|c| c["type"] == kind);
         let since = before.filter(|c| c["status"] == status).map(|c| c["lastTransitionTime"].clone());

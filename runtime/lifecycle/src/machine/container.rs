@@ -3,7 +3,7 @@
 use super::{ContainerEnd, Role};
 use crate::{Backoff, ProbeKind, ProbeMachine, backoff::later};
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::{Container, ContainerRestartRule, Probe};
+use k8s_openapi::api::core::v1::{Container, ContainerRestartRule, Probe, ResourceRequirements};
 use podium_types::Timestamp;
 use std::collections::BTreeMap;
 
@@ -46,6 +46,8 @@ pub(super) struct Cont {
     /// Of the current life, or of the first one to come.
     pub attempt: u32,
     pub starting: bool,
+    /// Requests and limits of the present life.
+    pub applied: Option<ResourceRequirements>,
     pub current: Current,
     pub last: Option<(Life, ContainerEnd)>,
     pub probes: BTreeMap<ProbeKind, ProbeMachine>,
@@ -67,6 +69,7 @@ impl Cont {
             pull_backoff: Backoff::default(),
             attempt: 0,
             starting: false,
+            applied: None,
             current: Current::None,
             last: None,
             probes: BTreeMap::new(),

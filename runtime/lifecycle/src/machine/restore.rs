@@ -56,6 +56,7 @@ impl PodMachine {
                 .and_then(|s| Some((s.reason.clone()?, s.message.clone().unwrap_or_default())))
                 .map(|(reason, message)| super::Failure { reason, message }),
             terminal,
+            resize: super::Resize::default(),
             published: None,
             conditions,
             pod: pod.clone(),
@@ -126,6 +127,7 @@ fn found(c: &mut Cont, status: Option<&ContainerStatus>, seen: &Seen, now: Times
                 }
             });
             c.current = Current::Running(life);
+            c.applied = status.and_then(|s| s.resources.clone()).or_else(|| c.spec.resources.clone());
         }
         SeenState::Ended(end) => c.current = Current::Ended(life, end.clone()),
     }

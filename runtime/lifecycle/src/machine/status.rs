@@ -94,10 +94,11 @@ impl PodMachine {
         if !id.is_empty() {
             status["containerID"] = id.into();
         }
-        if let Some(resources) = c.spec.resources.as_ref().and_then(|r| serde_json::to_value(r).ok()) {
-            status["resources"] = resources;
+        let resources = if c.running() { &c.applied } else { &c.spec.resources };
+        if let Some(shown) = resources.as_ref().and_then(|r| serde_json::to_value(r).ok()) {
+            status["resources"] = shown;
         }
-        if let Some(requests) = c.spec.resources.as_ref().and_then(|r| r.requests.as_ref()) {
+        if let Some(requests) = resources.as_ref().and_then(|r| r.requests.as_ref()) {
             status["allocatedResources"] = serde_json::to_value(requests).unwrap_or_default();
         }
         status

@@ -457,3 +457,39 @@ fn a_hook_that_never_ends_does_not_hold_the_pod() {
         machine.step(Event::Exited { name: "a".to_owned(), attempt: 0, end: exit(137, seconds(6)) }, seconds(6));
     assert!(actions.contains(&Action::TearDown));
 }
+
+fn sized(cpu: &str, policy: &str) -> Arc<Pod> {
+    pod(json!({ "restartPolicy": "Always", "containers": [{ "name": "a", "image": "x",
+        "resizePolicy": [{ "resourceName": "cpu", "restartPolicy": policy }],
+        "resources": { "requests": { "cpu": cpu }, "limits": { "cpu": cpu } } }] }))
+}
+
+#[test]
+fn limits_follow_the_spec_of_a_running_container() {
+    let mut rig = Rig::new(&sized("100m", "NotRequired"));
+    rig.feed(Event::Updated(sized("200m", "NotRequired")));
+    let wish = Action::Resize { containers: vec![("a".to_owned(), 0)] };
+    assert_eq!(rig.log.iter().filter(|a| **a == wish).count(), 1);
+    assert_eq!(rig.condition("PodResizeInProgress"), "True");
+    assert_eq!(rig.status["containerStatuses"][0]["resources"]["limits"]["cpu"], "100m");
+    rig.feed(Event::Resized(Err(ResizeFailure::Deferred("no room".to_owned()))));
+    assert_eq!((rig.condition("PodResizePending"), rig.condition("PodResizeInProgress")), ("True", ""));
+    rig.until(later(rig.now, SignedDuration::from_secs(5)));
+    assert_eq!(rig.log.iter().filter(|a| **a == wish).count(), 2, "tried again");
+    rig.feed(Event::Resized(Ok(())));
+    assert_eq!(rig.condition("PodResizePending"), "");
+    assert_eq!(rig.status["containerStatuses"][0]["resources"]["limits"]["cpu"], "200m");
+    assert_eq!(rig.status["containerStatuses"][0]["allocatedResources"]["cpu"], "200m");
+    assert_eq!(rig.starts().len(), 1, "no restart");
+}
+
+#[test]
+fn a_container_may_ask_to_be_restarted_for_new_limits() {
+    let mut rig = Rig::new(&sized("100m", "RestartContainer"));
+    rig.feed(Event::Updated(sized("200m", "RestartContainer")));
+    assert!(rig.log.iter().any(|a| matches!(a, Action::Stop { .. })));
+    assert!(!rig.log.iter().any(|a| matches!(a, Action::Resize { .. })));
+    rig.exits("a", 0, 143);
+    assert_eq!(rig.starts().last(), Some(&("a".to_owned(), 1)));
+    assert_eq!(rig.status["containerStatuses"][0]["resources"]["limits"]["cpu"], "200m");
+}
