@@ -1,7 +1,7 @@
 //! The life of a pod on a node, as decisions: state machine, probes, back-off, environment, resources.
 //!
 //! Pure: time is an argument, nothing is read or started here. [`PodMachine::step`] takes what happened and returns
-//! what is to be done; the agent does it. Deliberately absent: eviction, in-place resize and ephemeral containers.
+//! what is to be done; the agent does it. Deliberately absent: eviction.
 
 pub mod backoff;
 pub mod env;
@@ -11,6 +11,9 @@ pub mod qos;
 pub mod resources;
 
 pub use backoff::Backoff;
-pub use machine::{Action, ContainerEnd, Event, ImageFailure, PodMachine, Role, Seen, SeenState};
+pub use machine::{
+    Action, ContainerEnd, Event, ImageFailure, PASSING_CONDITIONS, PodMachine, ResizeFailure, Role, Seen, SeenState,
+    roster,
+};
 pub use podium_types::Timestamp;
 pub use probe::{ProbeKind, ProbeMachine};

@@ -87,9 +87,98 @@ pub fn pod(pod: &Pod) -> Limits {
     }
 }
 
+/// What the pod asks of a node: the more of what its containers ask for together and of what an init container asks
+/// for beside the sidecars before it; and its overhead. Thousandths for `cpu`, else whole.
+pub fn request(pod: &Pod, name: &str) -> i64 {
+    let Some(spec) = &pod.spec else { return 0 };
+    let number = |amounts: Option<&Amounts>| {
+        amount(amounts, name).map(|q| if name == "cpu" { q.milli_value() } else { q.value() })
+    };
+    let of = |resources: Option<&ResourceRequirements>| {
+        number(resources.and_then(|r| r.requests.as_ref())).or(number(resources.and_then(|r| r.limits.as_ref())))
+    };
+    let (mut beside, mut most) = (0_i64, 0_i64);
+    for init in spec.init_containers.iter().flatten() {
+        let own = of(init.resources.as_ref()).unwrap_or(0);
+        most = most.max(beside.saturating_add(own));
+        if init.restart_policy.as_deref() == Some("Always") {
+            beside = beside.saturating_add(own);
+        }
+    }
+    let mains = spec.containers.iter().filter_map(|c| of(c.resources.as_ref()));
+    let together = mains.fold(beside, i64::saturating_add).max(most);
+    // What is said of the whole pod counts instead.
+    let whole = of(spec.resources.as_ref()).unwrap_or(together);
+    whole.saturating_add(number(spec.overhead.as_ref()).unwrap_or(0))
+}
+
+/// Whether `pod` would fit on a node that has `allocatable` and runs `others`; else the resource it has too little of,
+/// with what is asked for, in use, and there.
+pub fn fits(pod: &Pod, others: &[&Pod], allocatable: &Amounts) -> Result<(), Shortage> {
+    for name in ["cpu", "memory"] {
+        let Some(there) = amount(Some(allocatable), name) else { continue };
+        let capacity = if name == "cpu" { there.milli_value() } else { there.value() };
+        let requested = request(pod, name);
+        let used = others.iter().map(|other| request(other, name)).fold(0, i64::saturating_add);
+        if requested > 0 && requested.saturating_add(used) > capacity {
+            return Err(Shortage { name, requested, used, capacity });
+        }
+    }
+    Ok(())
+}
+
+/// What a node has too little of; thousandths for `cpu`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// `cpu`, `memory`
+    pub name: &'static str,
+    /// By the pod.
+    pub requested: i64,
+    /// By other pods.
+    pub used: i64,
+    /// Of the node.
+    pub capacity: i64,
+}
+
+impl std::fmt::Display for Shortage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, requested, used, capacity } = self;
+        write!(
+            f,
+            "Node didn't have enough resource: {name}, requested: {requested}, used: {used}, capacity: {capacity}"
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pod(spec: serde_json::Value) -> Pod {
+        serde_json::from_value(serde_json::json!({ "spec": spec })).expect("a pod")
+    }
+
+    #[test]
+    fn pods_ask_for_the_more_of_init_and_main() {
+        let cpu = |n: &str| serde_json::json!({ "requests": { "cpu": n } });
+        let asks = pod(serde_json::json!({
+            "initContainers": [
+                { "name": "s", "restartPolicy": "Always", "resources": cpu("100m") },
+                { "name": "i", "resources": cpu("500m") },
+            ],
+            "containers": [{ "name": "a", "resources": cpu("300m") }, { "name": "b", "resources": { "limits": { "cpu": "50m" } } }],
+            "overhead": { "cpu": "10m" },
+        }));
+        assert_eq!(request(&asks, "cpu"), 610);
+        assert_eq!(request(&asks, "memory"), 0);
+        let allocatable: Amounts = serde_json::from_value(serde_json::json!({ "cpu": "1" })).expect("amounts");
+        assert_eq!(fits(&asks, &[], &allocatable), Ok(()));
+        let shortage = fits(&asks, &[&asks], &allocatable).expect_err("too little");
+        assert_eq!(
+            shortage.to_string(),
+            "Node didn't have enough resource: cpu, requested: 610, used: 610, capacity: 1000"
+        );
+    }
 
     #[test]
     fn numbers_of_the_kubelet() {

@@ -85,6 +85,10 @@ pub struct ContainerConfig {
     pub masked_paths: Option<Vec<String>>,
     /// Replaces the default read-only paths.
     pub readonly_paths: Option<Vec<String>>,
+    /// Id of a running container of the pod whose processes this one sees; nothing where the pod shares its PID
+    /// namespace anyway.
+    #[serde(default)]
+    pub join_pid: Option<String>,
 }
 
 /// Who a process runs as.

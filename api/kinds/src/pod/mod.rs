@@ -3,6 +3,7 @@
 mod columns;
 mod defaults;
 mod qos;
+mod resize;
 mod update;
 mod validate;
 
@@ -44,6 +45,7 @@ pub static KIND: Kind = Kind {
         Subresource::action("exec", "PodExecOptions", &["create", "get"]),
         Subresource::action("log", "Pod", &["get"]),
         Subresource::action("portforward", "PodPortForwardOptions", &["create", "get"]),
+        Subresource::part("resize", "Pod"),
         Subresource::part("status", "Pod"),
     ],
     columns: &[

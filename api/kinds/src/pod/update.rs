@@ -1,5 +1,6 @@
 //! What an update may change of a pod: very little, since containers already run by its spec.
 
+use super::resize;
 use crate::{
     json::{at, carry, int, items, members, remove, set},
     rules::Errors,
@@ -22,6 +23,7 @@ pub(super) fn prepare(object: &mut Value, old: &Value, subresource: &str) {
                 set(spec, "ephemeralContainers", added);
             }
         }
+        "resize" => resize::prepare(object, old),
         "status" => {
             let class = at(old, "status.qosClass");
             if let Some(status) = object.get_mut("status").filter(|_| !class.is_null()) {
@@ -44,6 +46,10 @@ pub(super) fn validate(object: &Value, old: &Value, subresource: &str) -> Errors
         "ephemeralcontainers" => {
             errors.extend(super::validate::pod(object));
             ephemeral(&mut errors, &object["spec"], &old["spec"]);
+        }
+        "resize" => {
+            errors.extend(super::validate::pod(object));
+            resize::validate(&mut errors, object, old);
         }
         _ => {}
     }

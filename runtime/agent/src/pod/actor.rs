@@ -6,6 +6,7 @@ use super::{
     prepare::{self, Prepared},
     probe,
     publish::Publisher,
+    resize,
     restore::{self, Restored},
     start, teardown, volumes,
 };
@@ -163,6 +164,11 @@ impl PodActor {
                     me.feed(Event::Probed { name, attempt, kind, outcome }, ctx);
                 });
             }
+            Action::Resize { containers } => {
+                ctx.spawn(async move { resize::run(&place, containers).await }, |me: &mut Self, outcome, ctx| {
+                    me.resized(outcome, ctx);
+                });
+            }
             Action::Stop { name, attempt, grace_seconds } => {
                 let Some(shim) = self.shim.clone() else { return };
                 let image = self.images.get(&name).cloned();
@@ -252,7 +258,8 @@ impl PodActor {
         };
         let ips = self.machine.as_ref().map(|m| m.ips().to_vec()).unwrap_or_default();
         let container = name.clone();
-        let work = async move { start::run(&place, &shim, &image, &ips, &container, attempt).await };
+        let joined = place.target(&name).and_then(|t| Some(container_id(t, self.machine.as_ref()?.attempt(t)?)));
+        let work = async move { start::run(&place, &shim, &image, &ips, &container, attempt, joined).await };
         ctx.spawn(work, move |me: &mut Self, outcome, ctx| {
             let event = match outcome {
                 Ok(started) => {

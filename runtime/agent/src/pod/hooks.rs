@@ -24,8 +24,8 @@ pub(super) async fn stop(
 ) {
     let id = container_id(name, attempt);
     let container = place.container(name);
-    let lifecycle = container.and_then(|c| c.lifecycle.as_ref());
-    if let (Some(container), Some(hook)) = (container, lifecycle.and_then(|l| l.pre_stop.as_ref()))
+    let lifecycle = container.as_ref().and_then(|c| c.lifecycle.as_ref());
+    if let (Some(container), Some(hook)) = (&container, lifecycle.and_then(|l| l.pre_stop.as_ref()))
         && grace_seconds > 0
     {
         let limit = Duration::from_secs(grace_seconds.unsigned_abs());
@@ -40,7 +40,7 @@ pub(super) async fn stop(
             });
         }
     }
-    let image = image.or_else(|| place.shared.images.get(container?.image.as_deref()?));
+    let image = image.or_else(|| place.shared.images.get(container.as_ref()?.image.as_deref()?));
     let wish = lifecycle.and_then(|l| l.stop_signal.clone()).or_else(|| image?.config.stop_signal);
     let signal = wish.and_then(|text| signal(&text)).unwrap_or(libc::SIGTERM);
     if let Err(error) = shim.signal(&id, signal).await {

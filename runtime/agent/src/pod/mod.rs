@@ -2,6 +2,7 @@
 
 mod actor;
 mod files;
+mod grpc;
 mod hooks;
 mod http;
 mod image;
@@ -11,6 +12,7 @@ mod place;
 mod prepare;
 mod probe;
 mod publish;
+mod resize;
 mod restore;
 mod security;
 mod start;

@@ -2,7 +2,7 @@
 
 use crate::shared::Shared;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
-use podium_lifecycle::qos;
+use podium_lifecycle::{qos, roster};
 use std::{path::PathBuf, sync::Arc};
 
 /// A pod with the agent it runs under; cheap to clone into work that runs beside the actor.
@@ -56,9 +56,14 @@ impl Place {
     pub fn host_network(&self) -> bool {
         self.spec().and_then(|s| s.host_network) == Some(true)
     }
-    pub fn container(&self, name: &str) -> Option<&Container> {
-        let spec = self.spec()?;
-        spec.init_containers.iter().flatten().chain(&spec.containers).find(|c| c.name == name)
+    /// A container by its name, whatever its part.
+    pub fn container(&self, name: &str) -> Option<Container> {
+        roster(&self.pod).into_iter().map(|(_, container)| container).find(|c| c.name == name)
+    }
+    /// The container whose processes an ephemeral one sees.
+    pub fn target(&self, name: &str) -> Option<&str> {
+        let mut all = self.spec()?.ephemeral_containers.iter().flatten();
+        all.find(|c| c.name == name)?.target_container_name.as_deref().filter(|target| !target.is_empty())
     }
 }
 

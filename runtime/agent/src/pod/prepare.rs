@@ -44,7 +44,7 @@ async fn sandbox(place: &Place) -> Result<Prepared> {
     let (here, addresses, cgroup) = (place.clone(), ips.clone(), pod.cgroup_parent.clone());
     blocking(move || {
         files::write(&here, &addresses)?;
-        Ok(here.shared.cgroups.create(&cgroup, &pod_limits(&here))?)
+        Ok(here.shared.cgroups.create(&cgroup, &limits(&resources::pod(&here.pod)))?)
     })
     .await?;
     let shim = Shim::start(&config.exe, &pod).await?;
@@ -71,8 +71,8 @@ fn pod_config(place: &Place, netns: Option<PathBuf>) -> PodConfig {
     }
 }
 
-fn pod_limits(place: &Place) -> Resources {
-    let limits = resources::pod(&place.pod);
+/// As cgroups take them.
+pub(super) fn limits(limits: &resources::Limits) -> Resources {
     Resources {
         cpu_shares: Some(limits.shares),
         cpu_quota_micros: limits.quota_micros,

@@ -1,6 +1,6 @@
 //! Runs one probe once.
 
-use super::{Place, hooks, http, place::container_id};
+use super::{Place, grpc, hooks, http, place::container_id};
 use podium_lifecycle::ProbeKind;
 use podium_oci::Shim;
 use std::{net::IpAddr, time::Duration};
@@ -37,15 +37,19 @@ pub(super) async fn run(
         };
     }
     if let Some(get) = &probe.http_get {
-        return http::get(get, container, ips, limit).await;
+        return http::get(get, &container, ips, limit).await;
     }
     if let Some(tcp) = &probe.tcp_socket {
-        let (host, port) = (http::host(tcp.host.as_deref(), ips)?, http::port(&tcp.port, container)?);
+        let (host, port) = (http::host(tcp.host.as_deref(), ips)?, http::port(&tcp.port, &container)?);
         return match tokio::time::timeout(limit, TcpStream::connect((host.as_str(), port))).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(format!("dial tcp {host}:{port}: {error}")),
             Err(_) => Err(format!("dial tcp {host}:{port}: i/o timeout")),
         };
+    }
+    if let Some(grpc) = &probe.grpc {
+        let port = u16::try_from(grpc.port).map_err(|_| format!("invalid port {}", grpc.port))?;
+        return grpc::check(&http::host(None, ips)?, port, grpc.service.as_deref().unwrap_or_default(), limit).await;
     }
     Err("this node does not support probes of this type".to_owned())
 }

@@ -10,6 +10,7 @@ use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
+use podium_lifecycle::PASSING_CONDITIONS;
 use podium_supervision::Ctx;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -71,12 +72,23 @@ async fn write(place: &Place, status: &Value) -> Result<()> {
     tokio::fs::write(&temporary, text).await.map_err(io("write the pod's status"))?;
     tokio::fs::rename(&temporary, &file).await.map_err(io("rename the pod's status"))?;
     let api: Api<Pod> = Api::namespaced(place.shared.client.clone(), place.namespace());
-    let patch = Patch::Strategic(json!({ "metadata": { "uid": place.uid }, "status": status }));
+    let patch = Patch::Strategic(json!({ "metadata": { "uid": place.uid }, "status": without_passed(status) }));
     match api.patch_status(place.name(), &PatchParams::default(), &patch).await {
         // Gone, or another pod of that name: nobody is interested any more.
         Err(error) if is_not_found(&error) || is_conflict(&error) => Ok(()),
         other => other.map(drop).map_err(Into::into),
     }
+}
+
+/// Conditions merge by type: those that hold no longer must be taken away by name.
+fn without_passed(status: &Value) -> Value {
+    let mut status = status.clone();
+    if let Some(list) = status["conditions"].as_array_mut() {
+        let passed = PASSING_CONDITIONS.into_iter().filter(|kind| list.iter().all(|c| c["type"] != *kind));
+        let passed: Vec<Value> = passed.map(|kind| json!({ "type": kind, "$patch": "delete" })).collect();
+        list.extend(passed);
+    }
+    status
 }
 
 async fn confirm(place: &Place) -> Result<()> {

@@ -9,7 +9,7 @@ use podium_lifecycle::{
     env::{self, Facts, Sources, expand, service_env},
     qos, resources,
 };
-use podium_oci::{ContainerConfig, ContainerExit, Exit, Image, Resources, RunError, Shim, logs};
+use podium_oci::{ContainerConfig, ContainerExit, Exit, Image, RunError, Shim, logs};
 use podium_types::Key;
 use std::{
     net::IpAddr,
@@ -54,15 +54,17 @@ pub(super) async fn run(
     ips: &[IpAddr],
     name: &str,
     attempt: u32,
+    target: Option<String>,
 ) -> Result<Started, Failure> {
     let missing = || Failure::Config { reason: "CreateContainerConfigError", message: format!("no container {name}") };
     let container = place.container(name).ok_or_else(missing)?;
-    let env = environment(place, container, image, ips).await?;
+    let env = environment(place, &container, image, ips).await?;
     if let Some(earlier) = attempt.checked_sub(1) {
         forget(place, shim, name, earlier).await;
     }
     let (here, spec, picture) = (place.clone(), container.clone(), image.clone());
-    let config = blocking(move || config(&here, &spec, &picture, env, attempt)).await?;
+    let mut config = blocking(move || config(&here, &spec, &picture, env, attempt)).await?;
+    config.join_pid = target;
     place.shared.recorder.record(crate::events::Note {
         pod: place.pod.clone(),
         container: Some(name.to_owned()),
@@ -79,7 +81,7 @@ pub(super) async fn run(
     };
     let hook = container.lifecycle.as_ref().and_then(|l| l.post_start.as_ref());
     let hook_failure = match hook {
-        Some(hook) => hooks::run(shim, &config.id, ips, container, hook).await.err(),
+        Some(hook) => hooks::run(shim, &config.id, ips, &container, hook).await.err(),
         None => None,
     };
     Ok(Started { at: started.started_at, hook_failure: hook_failure.map(|e| format!("PostStartHook failed: {e}")) })
@@ -169,7 +171,6 @@ fn config(
     if args.is_empty() {
         return Err(crate::Error::Other("no command specified".to_owned()));
     }
-    let limits = resources::container(container.resources.as_ref());
     let mounts = mounts::mounts(place, container, &id, &env)?;
     let cwd = container.working_dir.as_ref().filter(|d| !d.is_empty()).unwrap_or(&image.config.working_dir);
     let mut config = ContainerConfig {
@@ -180,13 +181,7 @@ fn config(
         cwd: cwd.clone(),
         user,
         mounts,
-        resources: Resources {
-            cpu_shares: Some(limits.shares),
-            cpu_quota_micros: limits.quota_micros,
-            cpu_period_micros: limits.quota_micros.map(|_| resources::PERIOD_MICROS),
-            memory_limit_bytes: limits.memory_bytes,
-            pids_limit: None,
-        },
+        resources: super::prepare::limits(&resources::container(container.resources.as_ref())),
         oom_score_adj: qos::oom_score_adj(&place.pod, container, place.shared.machine.memory_bytes),
         tty: container.tty == Some(true),
         stdin: container.stdin == Some(true),
@@ -215,9 +210,9 @@ pub(super) async fn ended(place: &Place, id: &str, exit: &Exit) -> ContainerEnd 
         _ => "Error",
     };
     let (name, attempt) = super::place::parse_id(id).unwrap_or((id, 0));
-    let policy = place.container(name).and_then(|c| c.termination_message_policy.as_deref());
+    let policy = place.container(name).and_then(|c| c.termination_message_policy);
     let mut message = last_words(&place.termination_log(id)).await;
-    if message.is_empty() && code != 0 && policy == Some("FallbackToLogsOnError") {
+    if message.is_empty() && code != 0 && policy.as_deref() == Some("FallbackToLogsOnError") {
         message = tail(&place.log(name, attempt)).await;
     }
     ContainerEnd { code, signal: exit.signal, reason: reason.to_owned(), message, finished_at: exit.finished_at }

@@ -56,6 +56,11 @@ impl PodSlot {
     pub fn removed(&self) -> bool {
         self.removed.load(SeqCst)
     }
+    /// Its phase is a last one: it holds nothing of the node.
+    pub fn ended(&self) -> bool {
+        let view = self.view.load();
+        view.as_ref().is_some_and(|v| matches!(v.status["phase"].as_str(), Some("Succeeded" | "Failed")))
+    }
     fn tell(&self) {
         // A full mailbox holds messages after which the actor looks at the slot anyway; so does a new life.
         let _ = self.handle.tell(PodMsg::Changed);

@@ -69,10 +69,11 @@ impl PodMachine {
             let done = match c.role {
                 Role::Init => past_init || c.succeeded(),
                 Role::Sidecar => past_init || c.started(),
-                Role::Main => true,
+                Role::Main | Role::Ephemeral => true,
             };
             let rests = c.role == Role::Init && past_init || c.settled(&policy);
-            if turn && !rests {
+            // Who looks into a pod also sees one that does not get past its init containers.
+            if (turn || c.role == Role::Ephemeral) && !rests {
                 begin(c, prepared, now, out);
             }
             turn &= done;
@@ -80,6 +81,7 @@ impl PodMachine {
         for c in &mut self.containers {
             run_probes(c, now, out);
         }
+        self.resize(now, out);
     }
 
     /// Ends what runs, then everything else.
@@ -93,7 +95,8 @@ impl PodMachine {
         let mut held = mains_alive;
         for c in self.containers.iter_mut().rev() {
             let waits = c.role == Role::Sidecar && held;
-            if c.running() && c.stopping.is_none() && !waits {
+            // One that is being started is stopped too: its postStart hook may take for ever.
+            if c.alive() && c.stopping.is_none() && !waits {
                 c.stop(now, grace);
                 let message = format!("Stopping container {}", c.name);
                 out.push(Action::Record {
@@ -102,7 +105,7 @@ impl PodMachine {
                     reason: "Killing",
                     message,
                 });
-                out.push(Action::Stop { name: c.name.clone(), attempt: c.attempt, grace_seconds: grace });
+                out.push(Action::Stop { name: c.name.clone(), attempt: c.next_attempt(), grace_seconds: grace });
             }
             held |= c.role == Role::Sidecar && c.alive();
         }
@@ -134,8 +137,8 @@ impl PodMachine {
 
     fn kill_overdue(&mut self, now: Timestamp, out: &mut Vec<Action>) {
         for c in &mut self.containers {
-            let (name, attempt, running) = (c.name.clone(), c.attempt, c.running());
-            if let Some(stopping) = c.stopping.as_mut().filter(|s| running && !s.killed && s.kill_at <= now) {
+            let (name, attempt, alive) = (c.name.clone(), c.next_attempt(), c.alive());
+            if let Some(stopping) = c.stopping.as_mut().filter(|s| alive && !s.killed && s.kill_at <= now) {
                 stopping.killed = true;
                 out.push(Action::Kill { name, attempt });
             }
@@ -150,7 +153,7 @@ impl PodMachine {
         let closing = self.closing();
         let mut due: Vec<Timestamp> = Vec::new();
         for c in &self.containers {
-            due.extend(c.stopping.as_ref().filter(|s| !s.killed && c.running()).map(|s| s.kill_at));
+            due.extend(c.stopping.as_ref().filter(|s| !s.killed && c.alive()).map(|s| s.kill_at));
             if closing {
                 continue;
             }
@@ -166,6 +169,7 @@ impl PodMachine {
         }
         if !closing {
             due.extend(self.active_deadline());
+            due.extend(self.resize.retry_at);
             if let Sandbox::Failed { retry_at } = self.sandbox {
                 due.push(retry_at);
             }
@@ -195,6 +199,7 @@ fn begin(c: &mut Cont, prepared: bool, now: Timestamp, out: &mut Vec<Action>) {
             out.push(Action::Start { name: c.name.clone(), attempt: c.next_attempt() });
             c.retry_at = None;
             c.starting = true;
+            c.applied.clone_from(&c.spec.resources);
         }
         _ => {}
     }

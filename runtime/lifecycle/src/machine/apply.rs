@@ -3,6 +3,7 @@
 use super::{
     Action, Event, Failure, PodMachine, Role, Sandbox,
     container::{Cont, Current, Image, Life},
+    roster,
 };
 use crate::{ProbeKind, backoff::later};
 use jiff::SignedDuration;
@@ -29,7 +30,7 @@ impl PodMachine {
                 self.prepare_backoff.retried(now);
                 self.sandbox = Sandbox::Failed { retry_at: later(now, pause) };
             }
-            Event::Updated(pod) => self.update(pod, now),
+            Event::Updated(pod) => self.update(pod, now, out),
             Event::Removed => {
                 self.removed = true;
                 let by = later(now, SignedDuration::from_secs(self.grace()));
@@ -48,6 +49,12 @@ impl PodMachine {
                 if let Some(c) = self.find(&name) {
                     c.pull_backoff.retried(now);
                     let retry_at = later(now, c.pull_backoff.delay(now));
+                    if failure.reason == "ErrImagePull" {
+                        let message =
+                            format!("Back-off pulling image \"{}\"", c.spec.image.as_deref().unwrap_or_default());
+                        let container = Some(name);
+                        out.push(Action::Record { container, warning: false, reason: "BackOff", message });
+                    }
                     c.image = Image::Failed { reason: failure.reason, message: failure.message, at: now, retry_at };
                 }
             }
@@ -71,6 +78,7 @@ impl PodMachine {
                 }
             }
             Event::Probed { name, attempt, kind, outcome } => self.probed(&name, attempt, kind, outcome, now, out),
+            Event::Resized(outcome) => self.resized(outcome, now),
             Event::TornDown => self.sandbox = Sandbox::Gone,
             Event::Tick => {}
         }
@@ -80,23 +88,21 @@ impl PodMachine {
         self.containers.iter_mut().find(|c| c.name == name)
     }
 
-    fn update(&mut self, pod: Arc<Pod>, now: Timestamp) {
+    fn update(&mut self, pod: Arc<Pod>, now: Timestamp, out: &mut Vec<Action>) {
         self.pod = pod;
         // Images of containers may be changed in place; the rest of a container is immutable.
-        let specs: Vec<_> = self
-            .spec()
-            .map(|s| s.init_containers.iter().flatten().chain(&s.containers).cloned().collect())
-            .unwrap_or_default();
         let grace = self.grace();
-        for spec in specs {
+        for (role, spec) in roster(&self.pod) {
+            if role == Role::Ephemeral && self.find(&spec.name).is_none() {
+                self.containers.push(Cont::new(&spec, role));
+            }
             if let Some(c) = self.find(&spec.name) {
                 let changed = c.spec.image != spec.image;
                 c.spec = spec;
                 if changed {
                     c.image = Image::Unknown;
                     if c.running() && c.stopping.is_none() {
-                        // A changed image means a new life.
-                        c.stop(now, grace);
+                        restart(c, grace, now, "definition changed", out);
                     }
                 }
             }
@@ -191,7 +197,7 @@ fn began(c: &mut Cont, life: Life, attempt: u32, now: Timestamp) {
     c.arm(started, now, |_| None);
 }
 
-fn restart(c: &mut Cont, grace: i64, now: Timestamp, why: &str, out: &mut Vec<Action>) {
+pub(super) fn restart(c: &mut Cont, grace: i64, now: Timestamp, why: &str, out: &mut Vec<Action>) {
     c.stop(now, grace);
     let message = format!("Container {} {why}, will be restarted", c.name);
     out.push(Action::Record { container: Some(c.name.clone()), warning: false, reason: "Killing", message });

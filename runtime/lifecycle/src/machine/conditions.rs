@@ -21,12 +21,13 @@ impl PodMachine {
             ("ContainersReady", ready),
             ("PodScheduled", Ok(())),
         ];
-        let fresh = list.drain(..).map(|(kind, outcome)| self.condition(kind, outcome, now)).collect();
+        let resize = self.resize_condition(now);
+        let fresh = list.drain(..).map(|(kind, outcome)| self.condition(kind, outcome, now)).chain(resize).collect();
         self.conditions = fresh;
         self.conditions.clone().into()
     }
 
-    fn condition(&self, kind: &str, outcome: Result<(), (String, String)>, now: Timestamp) -> Value {
+    pub(super) fn condition(&self, kind: &str, outcome: Result<(), (String, String)>, now: Timestamp) -> Value {
         let status = if outcome.is_ok() { "True" } else { "False" };
         let before = self.conditions.iter().find(|c| c["type"] == kind);
         let since = before.filter(|c| c["status"] == status).map(|c| c["lastTransitionTime"].clone());
@@ -55,8 +56,8 @@ impl PodMachine {
             Role::Init => c.succeeded(),
             _ => c.started(),
         };
-        let names: Vec<&str> =
-            self.containers.iter().filter(|c| c.role != Role::Main && !done(c)).map(|c| c.name.as_str()).collect();
+        let before = self.containers.iter().filter(|c| matches!(c.role, Role::Init | Role::Sidecar));
+        let names: Vec<&str> = before.filter(|c| !done(c)).map(|c| c.name.as_str()).collect();
         let message = format!("containers with incomplete status: [{}]", names.join(" "));
         Err(("ContainersNotInitialized".to_owned(), message))
     }
@@ -67,7 +68,7 @@ impl PodMachine {
             Some(_) => return Err(("PodFailed".to_owned(), String::new())),
             None => {}
         }
-        let counted = self.containers.iter().filter(|c| c.role != Role::Init);
+        let counted = self.containers.iter().filter(|c| matches!(c.role, Role::Main | Role::Sidecar));
         let names: Vec<&str> = counted.filter(|c| !c.ready()).map(|c| c.name.as_str()).collect();
         if names.is_empty() {
             return Ok(());

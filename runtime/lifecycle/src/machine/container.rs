@@ -3,7 +3,7 @@
 use super::{ContainerEnd, Role};
 use crate::{Backoff, ProbeKind, ProbeMachine, backoff::later};
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::{Container, Probe};
+use k8s_openapi::api::core::v1::{Container, ContainerRestartRule, Probe, ResourceRequirements};
 use podium_types::Timestamp;
 use std::collections::BTreeMap;
 
@@ -46,6 +46,8 @@ pub(super) struct Cont {
     /// Of the current life, or of the first one to come.
     pub attempt: u32,
     pub starting: bool,
+    /// Requests and limits of the present life.
+    pub applied: Option<ResourceRequirements>,
     pub current: Current,
     pub last: Option<(Life, ContainerEnd)>,
     pub probes: BTreeMap<ProbeKind, ProbeMachine>,
@@ -67,6 +69,7 @@ impl Cont {
             pull_backoff: Backoff::default(),
             attempt: 0,
             starting: false,
+            applied: None,
             current: Current::None,
             last: None,
             probes: BTreeMap::new(),
@@ -129,6 +132,7 @@ impl Cont {
     pub fn ready(&self) -> bool {
         match self.role {
             Role::Init => self.succeeded(),
+            Role::Ephemeral => false,
             _ => self.started() && self.probes.get(&ProbeKind::Readiness).is_none_or(|p| p.verdict() == Some(true)),
         }
     }
@@ -137,13 +141,26 @@ impl Cont {
     pub fn restarts(&self, code: i32, policy: &str) -> bool {
         let policy = self.spec.restart_policy.as_deref().unwrap_or(policy);
         match (self.role, policy) {
+            (Role::Ephemeral, _) => false,
             (Role::Sidecar, _) => true,
+            _ if self.rule_restarts(code) => true,
             (Role::Init, "Never") => false,
             (Role::Init, _) => code != 0,
             (Role::Main, "Always") => true,
             (Role::Main, "OnFailure") => code != 0,
             (Role::Main, _) => false,
         }
+    }
+
+    /// Its own rules say so, whatever the policy (KEP-5307). The first rule that fits counts.
+    fn rule_restarts(&self, code: i32) -> bool {
+        let fits = |rule: &&ContainerRestartRule| {
+            rule.exit_codes.as_ref().is_some_and(|codes| {
+                let listed = codes.values.iter().flatten().any(|value| *value == code);
+                listed == (codes.operator == "In")
+            })
+        };
+        self.spec.restart_policy_rules.iter().flatten().find(fits).is_some_and(|rule| rule.action == "Restart")
     }
 
     /// It ended and stays so.

@@ -7,15 +7,21 @@ mod advance;
 mod apply;
 mod conditions;
 mod container;
+mod resize;
 mod restore;
+mod roster;
 mod status;
 #[cfg(test)]
 mod tests;
+
+pub use resize::PASSING_CONDITIONS;
+pub use roster::roster;
 
 use crate::{Backoff, ProbeKind};
 use container::Cont;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use podium_types::Timestamp;
+use resize::Resize;
 use serde_json::Value;
 use std::{net::IpAddr, sync::Arc};
 
@@ -31,6 +37,8 @@ pub enum Role {
     Sidecar,
     /// One of `spec.containers`.
     Main,
+    /// Added to a running pod to look at it: runs once, and the pod's life does not depend on it (KEP-277).
+    Ephemeral,
 }
 
 /// How a container ended.
@@ -55,6 +63,17 @@ pub struct ImageFailure {
     pub reason: String,
     /// For people.
     pub message: String,
+}
+
+/// Why running containers keep their limits for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResizeFailure {
+    /// The node is too small for that.
+    Infeasible(String),
+    /// The node has no room now.
+    Deferred(String),
+    /// The kernel refused.
+    Error(String),
 }
 
 /// A container found at the start, by what the node remembers of it.
@@ -162,6 +181,8 @@ pub enum Event {
         /// Its outcome; an error is the output of a failure.
         outcome: Result<(), String>,
     },
+    /// What [`Action::Resize`] came to.
+    Resized(Result<(), ResizeFailure>),
     /// Processes, network and volumes are gone.
     TornDown,
     /// Time passed.
@@ -193,6 +214,11 @@ pub enum Action {
         attempt: u32,
         /// Which probe.
         kind: ProbeKind,
+    },
+    /// Give the pod and these running containers the limits of the spec; answered by [`Event::Resized`].
+    Resize {
+        /// Name and life.
+        containers: Vec<(String, u32)>,
     },
     /// preStop hook, then the stop signal.
     Stop {
@@ -267,6 +293,7 @@ pub struct PodMachine {
     failure: Option<Failure>,
     /// A terminal phase, once reached, stays.
     terminal: Option<&'static str>,
+    resize: Resize,
     published: Option<Value>,
     conditions: Vec<Value>,
 }
@@ -287,6 +314,11 @@ impl PodMachine {
     /// The pod as last seen.
     pub fn pod(&self) -> &Arc<Pod> {
         &self.pod
+    }
+
+    /// The number of the life that a container is in, or begins next.
+    pub fn attempt(&self, name: &str) -> Option<u32> {
+        self.containers.iter().find(|c| c.name == name).map(Cont::next_attempt)
     }
 
     /// The pod's addresses.

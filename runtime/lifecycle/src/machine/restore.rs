@@ -1,8 +1,9 @@
 //! A machine from what is known: the pod, its last status, and the containers found on the node.
 
 use super::{
-    ContainerEnd, PodMachine, Role, Sandbox, Seen, SeenState,
+    ContainerEnd, PodMachine, Sandbox, Seen, SeenState,
     container::{Cont, Current, Life},
+    roster,
     status::without_scheme,
 };
 use crate::{Backoff, ProbeKind, backoff::later};
@@ -21,17 +22,11 @@ impl PodMachine {
         host_ips: Vec<IpAddr>,
         now: Timestamp,
     ) -> Self {
-        let mut containers = Vec::new();
-        if let Some(spec) = &pod.spec {
-            for init in spec.init_containers.iter().flatten() {
-                let sidecar = init.restart_policy.as_deref() == Some("Always");
-                containers.push(Cont::new(init, if sidecar { Role::Sidecar } else { Role::Init }));
-            }
-            containers.extend(spec.containers.iter().map(|c| Cont::new(c, Role::Main)));
-        }
+        let mut containers: Vec<Cont> = roster(&pod).iter().map(|(role, spec)| Cont::new(spec, *role)).collect();
         let all: Vec<&ContainerStatus> = status
             .into_iter()
-            .flat_map(|s| s.init_container_statuses.iter().flatten().chain(s.container_statuses.iter().flatten()))
+            .flat_map(|s| [&s.init_container_statuses, &s.container_statuses, &s.ephemeral_container_statuses])
+            .flat_map(|list| list.iter().flatten())
             .collect();
         for c in &mut containers {
             let status = all.iter().find(|s| s.name == c.name);
@@ -61,6 +56,7 @@ impl PodMachine {
                 .and_then(|s| Some((s.reason.clone()?, s.message.clone().unwrap_or_default())))
                 .map(|(reason, message)| super::Failure { reason, message }),
             terminal,
+            resize: super::Resize::default(),
             published: None,
             conditions,
             pod: pod.clone(),
@@ -131,6 +127,7 @@ fn found(c: &mut Cont, status: Option<&ContainerStatus>, seen: &Seen, now: Times
                 }
             });
             c.current = Current::Running(life);
+            c.applied = status.and_then(|s| s.resources.clone()).or_else(|| c.spec.resources.clone());
         }
         SeenState::Ended(end) => c.current = Current::Ended(life, end.clone()),
     }

@@ -61,15 +61,17 @@ impl PodMachine {
         if let Some(generation) = self.pod.metadata.generation {
             status.insert("observedGeneration".into(), generation.into());
         }
-        let containers = |init: bool| -> Vec<Value> {
-            let those = self.containers.iter().filter(|c| (c.role != Role::Main) == init);
-            those.map(|c| self.container_status(c, now)).collect()
-        };
-        let inits = containers(true);
-        if !inits.is_empty() {
-            status.insert("initContainerStatuses".into(), inits.into());
+        for (list, roles) in [
+            ("initContainerStatuses", &[Role::Init, Role::Sidecar][..]),
+            ("containerStatuses", &[Role::Main]),
+            ("ephemeralContainerStatuses", &[Role::Ephemeral]),
+        ] {
+            let those = self.containers.iter().filter(|c| roles.contains(&c.role));
+            let those: Vec<Value> = those.map(|c| self.container_status(c, now)).collect();
+            if !those.is_empty() {
+                status.insert(list.into(), those.into());
+            }
         }
-        status.insert("containerStatuses".into(), containers(false).into());
         Value::Object(status)
     }
 
@@ -92,10 +94,11 @@ impl PodMachine {
         if !id.is_empty() {
             status["containerID"] = id.into();
         }
-        if let Some(resources) = c.spec.resources.as_ref().and_then(|r| serde_json::to_value(r).ok()) {
-            status["resources"] = resources;
+        let resources = if c.running() { &c.applied } else { &c.spec.resources };
+        if let Some(shown) = resources.as_ref().and_then(|r| serde_json::to_value(r).ok()) {
+            status["resources"] = shown;
         }
-        if let Some(requests) = c.spec.resources.as_ref().and_then(|r| r.requests.as_ref()) {
+        if let Some(requests) = resources.as_ref().and_then(|r| r.requests.as_ref()) {
             status["allocatedResources"] = serde_json::to_value(requests).unwrap_or_default();
         }
         status
@@ -111,9 +114,13 @@ impl PodMachine {
                 None => (terminated(life, end), last),
             },
             Current::None => {
-                let inits = self.containers.iter().any(|c| c.role != Role::Main);
+                let inits = self.containers.iter().any(|c| matches!(c.role, Role::Init | Role::Sidecar));
                 // Init containers themselves are being initialised too, except for the one whose turn it is.
-                let idle = if inits && !self.initialized() { "PodInitializing" } else { "ContainerCreating" };
+                let idle = if inits && c.role != Role::Ephemeral && !self.initialized() {
+                    "PodInitializing"
+                } else {
+                    "ContainerCreating"
+                };
                 (self.waits(c, now).unwrap_or_else(|| waiting(idle, "")), last)
             }
         }

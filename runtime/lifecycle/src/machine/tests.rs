@@ -395,3 +395,101 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ephemeral_containers_look_on() {
+    let before = pod(json!({ "restartPolicy": "Always",
+        "initContainers": [{ "name": "i", "image": "x" }], "containers": [{ "name": "a", "image": "x" }] }));
+    let mut rig = Rig::new(&before);
+    assert_eq!(rig.starts(), [("i".to_owned(), 0)]);
+    let mut with = before.as_ref().clone();
+    let look = serde_json::from_value(json!([{ "name": "e", "image": "x" }])).expect("containers");
+    with.spec.as_mut().expect("a spec").ephemeral_containers = Some(look);
+    rig.feed(Event::Updated(Arc::new(with)));
+    assert_eq!(rig.starts().last(), Some(&("e".to_owned(), 0)), "they do not wait for init containers");
+    assert!(rig.status["ephemeralContainerStatuses"][0]["state"]["running"].is_object());
+    rig.exits("i", 0, 0);
+    assert_eq!((rig.phase(), rig.condition("Ready")), ("Running", "True"));
+    rig.exits("e", 0, 1);
+    assert_eq!((rig.phase(), rig.condition("Ready")), ("Running", "True"));
+    rig.until(later(rig.now, SignedDuration::from_secs(60)));
+    assert_eq!(rig.starts().iter().filter(|(name, _)| name == "e").count(), 1, "never restarted");
+    assert_eq!(rig.status["ephemeralContainerStatuses"][0]["state"]["terminated"]["exitCode"], 1);
+}
+
+#[test]
+fn rules_of_a_container_come_before_its_policy() {
+    for (operator, code, phase) in
+        [("In", 42, "Running"), ("In", 1, "Failed"), ("NotIn", 1, "Running"), ("NotIn", 42, "Failed")]
+    {
+        let rules = json!([{ "action": "Restart", "exitCodes": { "operator": operator, "values": [42] } }]);
+        let mut rig = Rig::new(&pod(json!({ "restartPolicy": "Never", "containers": [
+            { "name": "a", "image": "x", "restartPolicy": "Never", "restartPolicyRules": rules }] })));
+        rig.exits("a", 0, code);
+        assert_eq!(rig.phase(), phase, "{operator} {code}");
+    }
+}
+
+#[test]
+fn a_changed_image_begins_a_new_life() {
+    let before = simple("Always");
+    let mut rig = Rig::new(&before);
+    let mut after = before.as_ref().clone();
+    after.spec.as_mut().expect("a spec").containers[0].image = Some("y".to_owned());
+    rig.feed(Event::Updated(Arc::new(after)));
+    assert!(rig.log.contains(&Action::Stop { name: "a".to_owned(), attempt: 0, grace_seconds: 30 }));
+    rig.exits("a", 0, 143);
+    assert_eq!(rig.starts().last(), Some(&("a".to_owned(), 1)));
+}
+
+#[test]
+fn a_hook_that_never_ends_does_not_hold_the_pod() {
+    let pod = simple("Always");
+    let mut machine = PodMachine::new(pod.clone(), None, &[], None, Vec::new(), seconds(0));
+    machine.step(Event::Tick, seconds(0));
+    machine.step(Event::Prepared(Vec::new()), seconds(0));
+    let actions = machine.step(Event::Image { name: "a".to_owned(), id: String::new() }, seconds(0));
+    assert!(actions.contains(&Action::Start { name: "a".to_owned(), attempt: 0 }));
+    let actions = machine.step(Event::Updated(deleted(&pod, 5)), seconds(1));
+    assert!(actions.contains(&Action::Stop { name: "a".to_owned(), attempt: 0, grace_seconds: 5 }));
+    assert!(machine.step(Event::Tick, seconds(6)).contains(&Action::Kill { name: "a".to_owned(), attempt: 0 }));
+    let actions =
+        machine.step(Event::Exited { name: "a".to_owned(), attempt: 0, end: exit(137, seconds(6)) }, seconds(6));
+    assert!(actions.contains(&Action::TearDown));
+}
+
+fn sized(cpu: &str, policy: &str) -> Arc<Pod> {
+    pod(json!({ "restartPolicy": "Always", "containers": [{ "name": "a", "image": "x",
+        "resizePolicy": [{ "resourceName": "cpu", "restartPolicy": policy }],
+        "resources": { "requests": { "cpu": cpu }, "limits": { "cpu": cpu } } }] }))
+}
+
+#[test]
+fn limits_follow_the_spec_of_a_running_container() {
+    let mut rig = Rig::new(&sized("100m", "NotRequired"));
+    rig.feed(Event::Updated(sized("200m", "NotRequired")));
+    let wish = Action::Resize { containers: vec![("a".to_owned(), 0)] };
+    assert_eq!(rig.log.iter().filter(|a| **a == wish).count(), 1);
+    assert_eq!(rig.condition("PodResizeInProgress"), "True");
+    assert_eq!(rig.status["containerStatuses"][0]["resources"]["limits"]["cpu"], "100m");
+    rig.feed(Event::Resized(Err(ResizeFailure::Deferred("no room".to_owned()))));
+    assert_eq!((rig.condition("PodResizePending"), rig.condition("PodResizeInProgress")), ("True", ""));
+    rig.until(later(rig.now, SignedDuration::from_secs(5)));
+    assert_eq!(rig.log.iter().filter(|a| **a == wish).count(), 2, "tried again");
+    rig.feed(Event::Resized(Ok(())));
+    assert_eq!(rig.condition("PodResizePending"), "");
+    assert_eq!(rig.status["containerStatuses"][0]["resources"]["limits"]["cpu"], "200m");
+    assert_eq!(rig.status["containerStatuses"][0]["allocatedResources"]["cpu"], "200m");
+    assert_eq!(rig.starts().len(), 1, "no restart");
+}
+
+#[test]
+fn a_container_may_ask_to_be_restarted_for_new_limits() {
+    let mut rig = Rig::new(&sized("100m", "RestartContainer"));
+    rig.feed(Event::Updated(sized("200m", "RestartContainer")));
+    assert!(rig.log.iter().any(|a| matches!(a, Action::Stop { .. })));
+    assert!(!rig.log.iter().any(|a| matches!(a, Action::Resize { .. })));
+    rig.exits("a", 0, 143);
+    assert_eq!(rig.starts().last(), Some(&("a".to_owned(), 1)));
+    assert_eq!(rig.status["containerStatuses"][0]["resources"]["limits"]["cpu"], "200m");
+}

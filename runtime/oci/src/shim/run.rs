@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::unistd::Pid;
 
 use super::HELPER;
 use super::container::{Container, report};
@@ -65,7 +66,9 @@ impl Server {
             [stdin, stdout, stderr]
         };
         let pod = PodFacts {
-            pid_namespace: self.pod.init.map(|pid| format!("/proc/{pid}/ns/pid").into()),
+            pid_namespace: self
+                .pid_namespace(config.join_pid.as_deref())?
+                .map(|pid| format!("/proc/{pid}/ns/pid").into()),
             host_pid: self.pod.config.host_pid,
             cgroup: self.cgroup(&config.id),
             shm: self.pod.shm.clone(),
@@ -73,6 +76,18 @@ impl Server {
         };
         let call = Call::Run { bundle: dir, pod, config: Box::new(config) };
         self.help(key, &call, stdio, Work::Run(Box::new(container)))
+    }
+
+    /// The process whose PID namespace a new container joins.
+    fn pid_namespace(&self, joined: Option<&str>) -> Result<Option<i32>> {
+        if self.pod.init.is_some() || self.pod.config.host_pid {
+            return Ok(self.pod.init.map(Pid::as_raw));
+        }
+        let Some(id) = joined else { return Ok(None) };
+        match self.containers.get(id).filter(|container| container.is_running()) {
+            Some(container) => Ok(Some(container.record.pid)),
+            None => Err(Error::Invalid(format!("container {id}, whose processes are to be seen, does not run"))),
+        }
     }
 
     /// Begins to start a process in a running container. `fds` are the client's ends for stdin, stdout, stderr, as

@@ -167,3 +167,24 @@ async fn a_pod_network_is_joined_by_path() {
     assert_eq!(log, "inside\nlo\n80\n");
     assert_eq!(pod.remains(), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_container_may_see_the_processes_of_another() {
+    let Some(pod) = Pod::start(|_| {}).await else { return };
+    pod.shim.run(&pod.container("seen", "exec sleep 1234")).await.unwrap();
+    let mut config = pod.container("looks", "ps; echo end");
+    let (_, log) = pod.finish(&config).await;
+    assert!(!log.contains("sleep 1234"), "{log}");
+    config = pod.container("joins", "ps; echo end");
+    config.join_pid = Some("seen".into());
+    let (_, log) = pod.finish(&config).await;
+    assert!(log.contains("sleep 1234") && log.contains("end"), "{log}");
+    config = pod.container("fails", "true");
+    config.join_pid = Some("looks".into());
+    let error = pod.shim.run(&config).await.unwrap_err();
+    assert!(error.to_string().contains("does not run"), "{error}");
+    pod.shim.signal("seen", 9).await.unwrap();
+    pod.ended("seen").await;
+    pod.shim.stop().await.unwrap();
+    assert_eq!(pod.remains(), [""; 0]);
+}
