@@ -1,7 +1,6 @@
 -- Why: users read workloads, storage and permissions with plain SQL, as they read pods.
 --
--- One view per kind with the columns people ask for first; `data` holds the rest. Kinds without a view
--- of their own are in `podium.objects`.
+-- One view per kind with the columns people ask for first; `data` holds the rest.
 CREATE VIEW podium.statefulsets AS
 SELECT o.ns AS namespace, o.name, coalesce((d.spec ->> 'replicas')::int, 1) AS replicas,
        coalesce((d.status ->> 'readyReplicas')::int, 0) AS ready,
@@ -82,3 +81,51 @@ SELECT o.ns AS namespace, o.name AS binding, d."roleRef" ->> 'kind' AS role_kind
        s ->> 'kind' AS subject_kind, s ->> 'namespace' AS subject_namespace, s ->> 'name' AS subject, o.rv AS revision
 FROM store.objects o, json_to_record(o.data) AS d("roleRef" json, subjects json), json_array_elements(d.subjects) s
 WHERE o.res IN ('rolebindings.rbac.authorization.k8s.io', 'clusterrolebindings.rbac.authorization.k8s.io');
+
+-- The other kinds: what every object has.
+DO $$
+DECLARE
+    kind record;
+BEGIN
+    FOR kind IN SELECT * FROM (VALUES
+        ('apiservices', 'apiservices.apiregistration.k8s.io', false),
+        ('certificatesigningrequests', 'certificatesigningrequests.certificates.k8s.io', false),
+        ('clusterrolebindings', 'clusterrolebindings.rbac.authorization.k8s.io', false),
+        ('controllerrevisions', 'controllerrevisions.apps', false),
+        ('csidrivers', 'csidrivers.storage.k8s.io', false),
+        ('csinodes', 'csinodes.storage.k8s.io', false),
+        ('csistoragecapacities', 'csistoragecapacities.storage.k8s.io', false),
+        ('customresourcedefinitions', 'customresourcedefinitions.apiextensions.k8s.io', false),
+        ('deviceclasses', 'deviceclasses.resource.k8s.io', false),
+        ('flowschemas', 'flowschemas.flowcontrol.apiserver.k8s.io', false),
+        ('ingressclasses', 'ingressclasses.networking.k8s.io', false),
+        ('ipaddresses', 'ipaddresses.networking.k8s.io', false),
+        ('limitranges', 'limitranges', false),
+        ('mutatingadmissionpolicies', 'mutatingadmissionpolicies.admissionregistration.k8s.io', false),
+        ('mutatingadmissionpolicybindings', 'mutatingadmissionpolicybindings.admissionregistration.k8s.io', false),
+        ('mutatingwebhookconfigurations', 'mutatingwebhookconfigurations.admissionregistration.k8s.io', false),
+        ('networkpolicies', 'networkpolicies.networking.k8s.io', false),
+        ('podtemplates', 'podtemplates', false),
+        ('priorityclasses', 'priorityclasses.scheduling.k8s.io', false),
+        ('prioritylevelconfigurations', 'prioritylevelconfigurations.flowcontrol.apiserver.k8s.io', false),
+        ('replicationcontrollers', 'replicationcontrollers', false),
+        ('resourceclaims', 'resourceclaims.resource.k8s.io', false),
+        ('resourceclaimtemplates', 'resourceclaimtemplates.resource.k8s.io', false),
+        ('resourcequotas', 'resourcequotas', false),
+        ('resourceslices', 'resourceslices.resource.k8s.io', false),
+        ('rolebindings', 'rolebindings.rbac.authorization.k8s.io', true),
+        ('runtimeclasses', 'runtimeclasses.node.k8s.io', false),
+        ('servicecidrs', 'servicecidrs.networking.k8s.io', false),
+        ('storageclasses', 'storageclasses.storage.k8s.io', false),
+        ('validatingadmissionpolicies', 'validatingadmissionpolicies.admissionregistration.k8s.io', false),
+        ('validatingadmissionpolicybindings', 'validatingadmissionpolicybindings.admissionregistration.k8s.io', false),
+        ('validatingwebhookconfigurations', 'validatingwebhookconfigurations.admissionregistration.k8s.io', false),
+        ('volumeattachments', 'volumeattachments.storage.k8s.io', false),
+        ('volumeattributesclasses', 'volumeattributesclasses.storage.k8s.io', false)
+    ) AS k(plural, res, namespaced) LOOP
+        EXECUTE format('CREATE VIEW podium.%I AS SELECT %s name, '
+            '(data -> ''metadata'' ->> ''creationTimestamp'')::timestamptz AS created, '
+            'labels, uid, rv AS revision, data FROM store.objects WHERE res = %L',
+            kind.plural, CASE WHEN kind.namespaced THEN 'ns AS namespace,' ELSE '' END, kind.res);
+    END LOOP;
+END $$;

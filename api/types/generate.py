@@ -141,8 +141,8 @@ class Writer:
         if field.get("listType"):
             keys = field.get("listMapKeys", [])
             words.append(field["listType"] + ("=" + ",".join(keys) if keys else ""))
-        if field.get("mapType") == "atomic":
-            words.append("atomic")
+        if field.get("mapType"):
+            words.append(field["mapType"])
         for strategy in filter(None, field.get("patchStrategy", "").split(",")):
             words.append("patch:" + strategy)
         if field.get("patchMergeKey"):

@@ -61,11 +61,18 @@ fn rust_files_are_short_and_say_why_they_exist() {
         if !text.starts_with("//!") {
             wrong.push(format!("{}: does not begin with a //! header", file.display()));
         }
-        for (n, line) in text.lines().enumerate().filter(|(_, l)| l.chars().count() > MAX_COLUMNS) {
+        let long = |l: &str| l.chars().count() > MAX_COLUMNS && !is_literal(l.trim());
+        for (n, line) in text.lines().enumerate().filter(|(_, l)| long(l)) {
             wrong.push(format!("{}:{}: {} columns", file.display(), n + 1, line.chars().count()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A text of Kubernetes, whole in a line of its own, so that it is found by a search.
+fn is_literal(line: &str) -> bool {
+    let line = line.trim_end_matches(',');
+    (line.starts_with("r#\"") && line.ends_with("\"#")) || (line.starts_with('"') && line.ends_with('"'))
 }
 
 #[test]
@@ -77,6 +84,10 @@ fn pure_code_asks_for_nothing() {
             continue;
         }
         let text = read(&file);
+        // A module of its own for tests begins without the word.
+        if path.ends_with("/tests.rs") || path.contains("/tests/") {
+            continue;
+        }
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         for (n, line) in code.lines().enumerate().filter(|(_, l)| !l.trim_start().starts_with("//")) {
             for word in IMPURE_WORDS.iter().filter(|w| line.contains(**w)) {

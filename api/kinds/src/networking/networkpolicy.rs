@@ -105,7 +105,7 @@ fn peer(errors: &mut Errors, peer: &Value, path: &str) {
     if pods.is_null() && namespaces.is_null() && block.is_null() {
         errors.push(FieldError::required(path, "must specify a peer"));
     }
-    if !block.is_null() && !(pods.is_null() && namespaces.is_null()) {
+    if !block.is_null() && (!pods.is_null() || !namespaces.is_null()) {
         errors.push(FieldError::forbidden(path, "may not specify both ipBlock and another peer"));
     }
     rules::label_selector(errors, pods, &child(path, "podSelector"));

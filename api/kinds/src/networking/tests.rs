@@ -108,6 +108,7 @@ fn cells() {
     let parent = json!({"resource": "services", "namespace": "n", "name": "s"});
     let object = json!({"metadata": {"name": "10.0.0.1"}, "spec": {"parentRef": parent}});
     assert_eq!(shown(&ipaddress::KIND, &object), ["10.0.0.1", "services/n/s"]);
-    let object = json!({"metadata": {"name": "c"}, "spec": {"controller": "a.io/x", "parameters": {"kind": "K", "name": "p", "apiGroup": "g"}}});
+    let parameters = json!({"kind": "K", "name": "p", "apiGroup": "g"});
+    let object = json!({"metadata": {"name": "c"}, "spec": {"controller": "a.io/x", "parameters": parameters}});
     assert_eq!(shown(&ingressclass::KIND, &object), ["c", "a.io/x", "K.g/p", "<unknown>"]);
 }

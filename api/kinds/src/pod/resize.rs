@@ -88,9 +88,12 @@ mod tests {
         new["spec"]["containers"][0]["resources"]["limits"] = json!({ "cpu": "2" });
         validate(&mut errors, &new, &old);
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        assert_eq!(texts, [
-            "spec: Invalid value: \"Burstable\": Pod QOS Class may not change as a result of resizing",
-            "spec.containers[0].resources.limits: Forbidden: resource limits cannot be removed",
-        ]);
+        assert_eq!(
+            texts,
+            [
+                "spec: Invalid value: \"Burstable\": Pod QOS Class may not change as a result of resizing",
+                "spec.containers[0].resources.limits: Forbidden: resource limits cannot be removed",
+            ]
+        );
     }
 }

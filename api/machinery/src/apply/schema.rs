@@ -44,7 +44,9 @@ impl Node {
     }
     fn of_field(field: &'static Field) -> Self {
         let form = match (&field.ty, field.list_type) {
-            _ if field.atomic => Form::Leaf,
+            _ if field.atomic == Some(true) => Form::Leaf,
+            // The field's word counts, not that of its type.
+            (FieldType::Ref(id), _) if field.atomic == Some(false) => Form::Struct(id.get()),
             (FieldType::List(_), ListType::Set) => Form::Set,
             (FieldType::List(element), ListType::Map) => Form::Keyed(&field.map_keys, element),
             (ty, _) => Self::of_type(ty).form,

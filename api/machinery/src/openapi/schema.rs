@@ -88,8 +88,8 @@ fn property(dialect: Dialect, field: &Field) -> Value {
     if !field.map_keys.is_empty() {
         set("x-kubernetes-list-map-keys", json!(field.map_keys));
     }
-    if field.atomic {
-        set("x-kubernetes-map-type", json!("atomic"));
+    if let Some(atomic) = field.atomic {
+        set("x-kubernetes-map-type", json!(if atomic { "atomic" } else { "granular" }));
     }
     if !strategy.is_empty() {
         set("x-kubernetes-patch-strategy", json!(strategy.join(",")));

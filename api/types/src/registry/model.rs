@@ -79,8 +79,8 @@ pub struct Field {
     pub list_type: ListType,
     /// Keys of the elements of a [`ListType::Map`].
     pub map_keys: Vec<&'static str>,
-    /// Whether server-side apply owns a map or struct as a whole.
-    pub atomic: bool,
+    /// Whether server-side apply owns a map or struct as a whole; `None` where the field leaves it to its type.
+    pub atomic: Option<bool>,
     /// Strategic merge: elements of the list merge, by `merge_key` where there is one.
     pub patch_merge: bool,
     /// Strategic merge: the value is replaced as a whole.

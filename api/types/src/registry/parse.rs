@@ -144,7 +144,7 @@ fn shape(name: &str) -> Option<Shape> {
 }
 
 fn read_field(name: &'static str, ty: FieldType, tag: u32, words: impl Iterator<Item = &'static str>) -> Option<Field> {
-    let list = matches!(ty, FieldType::List(_));
+    let list = matches!(ty, FieldType::List(_) | FieldType::Bytes);
     let mut made = Field {
         name,
         ty,
@@ -155,7 +155,7 @@ fn read_field(name: &'static str, ty: FieldType, tag: u32, words: impl Iterator<
         default: None,
         list_type: ListType::Unset,
         map_keys: Vec::new(),
-        atomic: false,
+        atomic: None,
         patch_merge: false,
         patch_replace: false,
         retain_keys: false,
@@ -167,7 +167,8 @@ fn read_field(name: &'static str, ty: FieldType, tag: u32, words: impl Iterator<
             ("pointer", _) => made.pointer = true,
             ("wrapped", _) => made.wrapped = true,
             ("atomic", _) if list => made.list_type = ListType::Atomic,
-            ("atomic", _) => made.atomic = true,
+            ("atomic", _) => made.atomic = Some(true),
+            ("granular", _) => made.atomic = Some(false),
             ("set", _) => made.list_type = ListType::Set,
             ("map", keys) => {
                 made.list_type = ListType::Map;

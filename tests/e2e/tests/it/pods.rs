@@ -115,7 +115,7 @@ fn environment_and_volumes_are_what_the_spec_says() {
 fn limits(pod: &Value) -> Result<()> {
     let uid = pod["metadata"]["uid"].as_str().context("uid")?;
     let found = podium_e2e::run("find", &["/sys/fs/cgroup", "-type", "d", "-path", &format!("*pod{uid}/*")])?;
-    let read = |file: &str| found.lines().find_map(|dir| Some(std::fs::read_to_string(format!("{dir}/{file}")).ok()?));
+    let read = |file: &str| found.lines().find_map(|dir| std::fs::read_to_string(format!("{dir}/{file}")).ok());
     let values = |names: [&str; 2]| -> Vec<String> {
         found
             .lines()
