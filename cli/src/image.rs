@@ -3,10 +3,12 @@
 use crate::{
     args::{ImageArgs, ImageCommand, Output},
     layout::Layout,
+    print,
 };
 use anyhow::{Context, Result};
-use podium_oci::{Images, RegistryConfig};
+use podium_oci::{Images, Progress, RegistryConfig};
 use serde_json::json;
+use std::io::{IsTerminal, Write, stderr};
 
 /// Runs the command.
 pub fn run(args: ImageArgs) -> Result<()> {
@@ -21,10 +23,10 @@ pub fn run(args: ImageArgs) -> Result<()> {
             }
         }
         ImageCommand::Pull { reference } => {
-            let image = runtime.block_on(images.pull(&reference, None, |_| {}))?;
+            let image = runtime.block_on(images.pull(&reference, None, arrived))?;
             println!("pulled {} ({})", reference, image.id);
         }
-        ImageCommand::List { output } => list(&images, output),
+        ImageCommand::List { output } => list(&images, output)?,
         ImageCommand::Remove { reference } => {
             images.remove(&reference)?;
             println!("removed {reference}");
@@ -33,21 +35,32 @@ pub fn run(args: ImageArgs) -> Result<()> {
     Ok(())
 }
 
-fn list(images: &Images, output: Output) {
+/// Shows how much has arrived, where somebody looks: not in a log or a pipe.
+fn arrived(progress: Progress) {
+    let mut terminal = stderr();
+    if terminal.is_terminal() {
+        let (done, total) = (progress.done / 1_000_000, progress.total / 1_000_000);
+        let end = if progress.done >= progress.total { "\n" } else { "" };
+        // Progress that cannot be shown is no reason to end a pull.
+        let _ = write!(terminal, "\r{done} of {total} MB{end}").and_then(|()| terminal.flush());
+    }
+}
+
+fn list(images: &Images, output: Output) -> std::io::Result<()> {
     let all = images.list();
     if output == Output::Json {
         let rows: Vec<_> = all
             .iter()
             .map(|i| json!({"id": i.id, "names": i.names, "size": i.size, "repoDigest": i.repo_digest}))
             .collect();
-        println!("{}", json!(rows));
-        return;
+        return print::line(json!(rows));
     }
-    println!("{:<50} {:<20} {:>10}", "IMAGE", "ID", "SIZE");
+    let mut lines = vec![format!("{:<50} {:<20} {:>10}", "IMAGE", "ID", "SIZE")];
     for image in all {
         let id: String = image.id.trim_start_matches("sha256:").chars().take(12).collect();
         for name in &image.names {
-            println!("{name:<50} {id:<20} {:>7} kB", image.size / 1000);
+            lines.push(format!("{name:<50} {id:<20} {:>7} kB", image.size / 1000));
         }
     }
+    print::line(lines.join("\n"))
 }
