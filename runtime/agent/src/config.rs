@@ -1,6 +1,7 @@
 //! What an agent must be told.
 
 use ipnetwork::Ipv4Network;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
     net::IpAddr,
@@ -57,6 +58,26 @@ impl AgentConfig {
     /// A pod's shim answers here.
     pub(crate) fn shim_socket(&self, uid: &str) -> PathBuf {
         self.run_dir.join("pods").join(format!("{uid}.sock"))
+    }
+
+    /// What of this a kubelet has too, as a KubeletConfiguration.
+    pub(crate) fn kubelet_configuration(&self, port: u16) -> Value {
+        json!({
+            "kind": "KubeletConfiguration",
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "address": "0.0.0.0",
+            "port": port,
+            "tlsCertFile": self.kubelet_cert,
+            "tlsPrivateKeyFile": self.kubelet_key,
+            "authentication": {
+                "x509": { "clientCAFile": self.client_ca },
+                "anonymous": { "enabled": false },
+            },
+            "clusterDomain": self.cluster_domain,
+            "clusterDNS": [self.cluster_dns.to_string()],
+            "maxPods": self.max_pods,
+            "cgroupDriver": "cgroupfs",
+        })
     }
 }
 

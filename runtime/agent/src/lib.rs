@@ -15,6 +15,7 @@ mod pod;
 mod pods;
 mod run;
 mod shared;
+mod stats;
 
 pub use cleanup::cleanup;
 pub use config::{AgentConfig, cluster_id};

@@ -1,6 +1,9 @@
 //! What all actors of the agent use: clients, stores and the latest views of the cluster.
 
-use crate::{AgentConfig, Error, Result, cluster_id, error::io, events::RecorderHandle, node::Machine, pods::PodTable};
+use crate::{
+    AgentConfig, Error, Result, cluster_id, error::io, events::RecorderHandle, node::Machine, pods::PodTable,
+    stats::Meter,
+};
 use arc_swap::ArcSwap;
 use k8s_openapi::api::core::v1::Service;
 use kube::{
@@ -27,6 +30,7 @@ pub(crate) struct Shared {
     pub images: Images,
     pub cgroups: Cgroups,
     pub machine: Machine,
+    pub meter: Meter,
     pub recorder: RecorderHandle,
     pub pods: PodTable,
     pub tree: Tree,
@@ -56,6 +60,7 @@ impl Shared {
             images,
             cgroups,
             machine,
+            meter: Meter::default(),
             recorder: RecorderHandle::default(),
             pods: PodTable::default(),
             tree: tree.clone(),

@@ -12,6 +12,7 @@ mod query;
 mod server;
 mod sessions;
 mod spdy;
+mod stats;
 mod tls;
 
 pub(crate) use server::child;

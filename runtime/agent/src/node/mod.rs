@@ -7,4 +7,5 @@ mod status;
 
 pub(crate) use lease::lease_child;
 pub(crate) use machine::Machine;
+pub(crate) use object::seconds;
 pub(crate) use status::status_child;

@@ -123,6 +123,11 @@ impl Images {
         self.store.list()
     }
 
+    /// Bytes of all unpacked layers.
+    pub fn used_bytes(&self) -> u64 {
+        self.store.used_bytes()
+    }
+
     /// Removes a name; the image goes with its last name. By image ID: all names. Its layers go when no other image
     /// has them; do not remove what a container uses.
     pub fn remove(&self, reference: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 //! Everything arrives by rename, so what is there is whole. `lock` serialises writers of all processes; readers look
 //! at the small directory of records each time, so an image loaded by the command line is seen by the agent at once.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -163,6 +164,12 @@ impl Store {
             }
         }
         Ok(removed)
+    }
+
+    /// Bytes of all layers, each counted once.
+    pub fn used_bytes(&self) -> u64 {
+        let layers: BTreeSet<String> = self.list().into_iter().flat_map(|image| image.layers).collect();
+        layers.iter().filter_map(|layer| self.layer_size(layer).ok()).sum()
     }
 
     fn record(&self, id: &str) -> Result<PathBuf> {
