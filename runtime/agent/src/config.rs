@@ -71,8 +71,10 @@ impl AgentConfig {
             "tlsPrivateKeyFile": self.kubelet_key,
             "authentication": {
                 "x509": { "clientCAFile": self.client_ca },
+                "webhook": { "enabled": true },
                 "anonymous": { "enabled": false },
             },
+            "authorization": { "mode": "Webhook" },
             "clusterDomain": self.cluster_domain,
             "clusterDNS": [self.cluster_dns.to_string()],
             "maxPods": self.max_pods,

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod net;
 mod node;
+mod outage;
 mod pace;
 mod pod;
 mod pods;

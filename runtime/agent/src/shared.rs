@@ -1,8 +1,8 @@
 //! What all actors of the agent use: clients, stores and the latest views of the cluster.
 
 use crate::{
-    AgentConfig, Error, Result, cluster_id, error::io, events::RecorderHandle, node::Machine, pods::PodTable,
-    stats::Meter,
+    AgentConfig, Error, Result, api::Reviews, cluster_id, error::io, events::RecorderHandle, node::Machine,
+    pods::PodTable, stats::Meter,
 };
 use arc_swap::ArcSwap;
 use k8s_openapi::api::core::v1::Service;
@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     pub cgroups: Cgroups,
     pub machine: Machine,
     pub meter: Meter,
+    pub reviews: Reviews,
     pub recorder: RecorderHandle,
     pub pods: PodTable,
     pub tree: Tree,
@@ -55,6 +56,7 @@ impl Shared {
         let machine = Machine::probe(&config.data_dir, config.max_pods)?;
         Ok(Arc::new(Self {
             id,
+            reviews: Reviews::new(eager.clone(), &config.node_name),
             client,
             eager,
             images,

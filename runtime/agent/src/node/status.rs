@@ -1,7 +1,7 @@
 //! Registers the Node and keeps its status true.
 
 use super::object::{Condition, conditions, node, status};
-use crate::{Result, error::is_not_found, shared::Shared};
+use crate::{Result, error::is_not_found, outage::Outage, shared::Shared};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -11,6 +11,8 @@ use kube::{
 use podium_supervision::{ChildSpec, Ctx, Handle, Worker};
 use std::{sync::Arc, time::Duration};
 
+/// As the log calls it.
+const WHAT: &str = "writing the node's status";
 /// An unchanged status is written this often.
 const REPORT: Duration = Duration::from_secs(300);
 /// How often the machine is looked at.
@@ -25,6 +27,7 @@ pub(crate) fn status_child(shared: &Arc<Shared>) -> ChildSpec {
         reported: Vec::new(),
         since: Vec::new(),
         at: None,
+        outage: Outage::default(),
     })
 }
 
@@ -33,6 +36,7 @@ struct NodeActor {
     reported: Vec<Condition>,
     since: Vec<Timestamp>,
     at: Option<Timestamp>,
+    outage: Outage,
 }
 
 enum NodeMsg {
@@ -89,11 +93,15 @@ impl NodeActor {
         ctx.wait(async move { report(&shared, body, first).await }, move |me: &mut Self, outcome, ctx| {
             let pause = match outcome {
                 Ok(()) => {
+                    me.outage.mended(WHAT);
+                    if first {
+                        tracing::info!(node = me.shared.config.node_name, "the node is registered");
+                    }
                     (me.reported, me.since, me.at) = (fresh, since, Some(now));
                     LOOK
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "writing the node's status");
+                    me.outage.failed(WHAT, &error);
                     RETRY
                 }
             };
