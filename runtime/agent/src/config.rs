@@ -1,6 +1,8 @@
 //! What an agent must be told.
 
+use crate::settings::Settings;
 use ipnetwork::Ipv4Network;
+use podium_oci::logs;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
@@ -42,6 +44,8 @@ pub struct AgentConfig {
     pub cluster_cidr: Ipv4Network,
     /// Registry mirrors and credentials; need not exist.
     pub registries: PathBuf,
+    /// A KubeletConfiguration; need not exist.
+    pub settings: PathBuf,
     /// Pods that the node takes at most.
     pub max_pods: u32,
 }
@@ -60,9 +64,9 @@ impl AgentConfig {
         self.run_dir.join("pods").join(format!("{uid}.sock"))
     }
 
-    /// What of this a kubelet has too, as a KubeletConfiguration.
-    pub(crate) fn kubelet_configuration(&self, port: u16) -> Value {
-        json!({
+    /// What of this a kubelet has too, as a KubeletConfiguration, with the settings that are one anyway.
+    pub(crate) fn kubelet_configuration(&self, settings: &Settings, port: u16) -> Value {
+        let mut all = json!({
             "kind": "KubeletConfiguration",
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "address": "0.0.0.0",
@@ -79,7 +83,13 @@ impl AgentConfig {
             "clusterDNS": [self.cluster_dns.to_string()],
             "maxPods": self.max_pods,
             "cgroupDriver": "cgroupfs",
-        })
+            "containerLogMaxSize": format!("{}Mi", logs::MAX_FILE_BYTES >> 20),
+            "containerLogMaxFiles": logs::MAX_FILES,
+        });
+        if let (Some(all), Ok(Value::Object(more))) = (all.as_object_mut(), serde_json::to_value(settings)) {
+            all.extend(more);
+        }
+        all
     }
 }
 

@@ -8,6 +8,8 @@ mod cleanup;
 mod config;
 mod error;
 mod events;
+mod eviction;
+mod images;
 mod net;
 mod node;
 mod outage;
@@ -15,6 +17,7 @@ mod pace;
 mod pod;
 mod pods;
 mod run;
+mod settings;
 mod shared;
 mod stats;
 

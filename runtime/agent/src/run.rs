@@ -1,6 +1,8 @@
 //! The agent's whole tree on one page.
 
-use crate::{AgentConfig, Error, Result, api, cluster_id, error::io, events, net, node, pods, shared::Shared};
+use crate::{
+    AgentConfig, Error, Result, api, cluster_id, error::io, events, eviction, images, net, node, pods, shared::Shared,
+};
 use podium_dataplane::{ROUTER, add_node_address};
 use podium_supervision::{Exit, Intensity, Placement, Root, Strategy, SupervisorHandle, Tree};
 use std::{
@@ -25,6 +27,8 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
         events::child(&shared),
         node::lease_child(&shared).placement(Placement::Own),
         node::status_child(&shared),
+        eviction::child(&shared),
+        images::child(&shared),
         net::network_child(&shared),
         net::services_child(&shared),
         pod_actors.spec("pods", &tree, Strategy::OneForOne, Intensity::patient()),

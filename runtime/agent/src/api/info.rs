@@ -28,7 +28,8 @@ pub(super) async fn pods(shared: web::Data<Shared>) -> HttpResponse {
 
 /// `/configz`: the settings that are in force, in the kubelet's form.
 pub(super) async fn configz(shared: web::Data<Shared>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "kubeletconfig": shared.config.kubelet_configuration(shared.kubelet_port) }))
+    HttpResponse::Ok()
+        .json(json!({ "kubeletconfig": shared.config.kubelet_configuration(&shared.settings, shared.kubelet_port) }))
 }
 
 /// Checkpoints are not made; said after the container was found, as a kubelet without a runtime for them does.

@@ -1,6 +1,6 @@
 //! What this machine is and has.
 
-use crate::{Result, error::io};
+use crate::{Result, error::io, settings::Settings};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -9,11 +9,13 @@ use std::{collections::BTreeMap, fs, path::Path};
 pub(crate) struct Machine {
     pub memory_bytes: i64,
     pub capacity: BTreeMap<String, Quantity>,
+    /// Of that, what pods may use.
+    pub allocatable: BTreeMap<String, Quantity>,
     pub info: BTreeMap<&'static str, String>,
 }
 
 impl Machine {
-    pub fn probe(data_dir: &Path, max_pods: u32) -> Result<Self> {
+    pub fn probe(data_dir: &Path, max_pods: u32, settings: &Settings) -> Result<Self> {
         let memory_bytes = meminfo("MemTotal:")?;
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let disk = nix::sys::statvfs::statvfs(data_dir)
@@ -41,7 +43,7 @@ impl Machine {
             ("operatingSystem", "linux".to_owned()),
             ("architecture", architecture().to_owned()),
         ]);
-        Ok(Self { memory_bytes, capacity, info })
+        Ok(Self { memory_bytes, allocatable: settings.allocatable(&capacity), capacity, info })
     }
 
     /// Memory that is free for use now, bytes.

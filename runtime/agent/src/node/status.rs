@@ -49,11 +49,17 @@ impl Worker for NodeActor {
     const CAPACITY: usize = 16;
 
     fn started(&mut self, ctx: &mut Ctx<'_, Self>) {
-        let (mut network, handle) = (self.shared.network.subscribe(), ctx.handle());
+        let (mut network, mut pressure) = (self.shared.network.subscribe(), self.shared.pressure.subscribe());
+        let handle = ctx.handle();
         ctx.spawn(
             async move {
-                // A node becomes Ready the moment its network is there.
-                while network.changed().await.is_ok() {
+                // A node becomes Ready the moment its network is there, and says at once that it runs short. The
+                // senders live as long as we do.
+                loop {
+                    tokio::select! {
+                        _ = network.changed() => {}
+                        _ = pressure.changed() => {}
+                    }
                     let _ = handle.tell(NodeMsg::Look);
                 }
             },
@@ -74,7 +80,7 @@ impl NodeActor {
             Some(_) => None,
             None => Some("container runtime network not ready: the node has no podCIDR yet".to_owned()),
         };
-        let fresh = conditions(blocked);
+        let fresh = conditions(blocked, &self.shared.pressure.borrow());
         let now = Timestamp::now();
         let due = self.at.is_none_or(|at| now.duration_since(at).as_secs() >= REPORT.as_secs() as i64);
         if fresh == self.reported && !due {

@@ -28,11 +28,14 @@ pub(super) async fn ensure(place: &Place, container: &str) -> Result<Image, Imag
     note(place, container, false, "Pulling", format!("Pulling image \"{reference}\""));
     let began = Instant::now();
     let credentials = credentials(place, reference).await;
+    // Nobody closes the queue.
+    let _turn = place.shared.pulls.acquire().await;
+    let fetching = Instant::now();
     match place.shared.images.pull(reference, credentials, |_| {}).await {
         Ok(image) => {
-            let took = began.elapsed().as_millis();
+            let (took, waited) = (fetching.elapsed().as_millis(), began.elapsed().as_millis());
             let message = format!(
-                "Successfully pulled image \"{reference}\" in {took}ms ({took}ms including waiting). Image size: {} bytes.",
+                "Successfully pulled image \"{reference}\" in {took}ms ({waited}ms including waiting). Image size: {} bytes.",
                 image.size
             );
             note(place, container, false, "Pulled", message);

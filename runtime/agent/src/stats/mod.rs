@@ -12,9 +12,10 @@ pub(crate) use machine::NodeSample;
 pub(crate) use sample::{ContainerSample, PodSample, Sample};
 
 use crate::{Result, error::blocking, shared::Shared};
+use jiff::Timestamp;
 use rate::Rates;
 use std::{
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::sync::Mutex;
@@ -31,6 +32,17 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
+    /// The use of the node as a whole.
+    pub async fn node(&self, shared: &Arc<Shared>) -> Result<NodeSample> {
+        let here = shared.clone();
+        blocking(move || {
+            // Nothing panics while holding this lock.
+            let mut rates = here.meter.rates.lock().unwrap_or_else(PoisonError::into_inner);
+            machine::take(&here, &mut rates, Timestamp::now())
+        })
+        .await
+    }
+
     /// The use of CPU, memory, network and processes now.
     pub async fn sample(&self, shared: &Arc<Shared>) -> Result<Arc<Sample>> {
         let mut last = self.last.lock().await;

@@ -155,7 +155,12 @@ mod tests {
     #[test]
     fn every_group_is_named() {
         let capacity = [("cpu".to_owned(), k8s_openapi::apimachinery::pkg::api::resource::Quantity("2".to_owned()))];
-        let machine = Machine { memory_bytes: 4096, capacity: capacity.into(), info: Default::default() };
+        let machine = Machine {
+            memory_bytes: 4096,
+            capacity: capacity.into(),
+            allocatable: Default::default(),
+            info: Default::default(),
+        };
         let text = render(&super::super::sample(), &machine).into_string();
         let container = r#"{container="c",id="/podium/podu-1/c.0",image="demo:1",name="c.0",namespace="ns",pod="p"}"#;
         let pod = r#"{container="",id="/podium/podu-1",image="",name="",namespace="ns",pod="p""#;
