@@ -5,7 +5,7 @@ use crate::{
     layout::Layout,
 };
 use anyhow::{Context, Result};
-use podium_oci::{Images, RegistryConfig};
+use podium_oci::{Images, Progress, RegistryConfig};
 use serde_json::json;
 
 /// Runs the command.
@@ -21,7 +21,7 @@ pub fn run(args: ImageArgs) -> Result<()> {
             }
         }
         ImageCommand::Pull { reference } => {
-            let image = runtime.block_on(images.pull(&reference, None, |_| {}))?;
+            let image = runtime.block_on(images.pull(&reference, None, progress()))?;
             println!("pulled {} ({})", reference, image.id);
         }
         ImageCommand::List { output } => list(&images, output),
@@ -31,6 +31,18 @@ pub fn run(args: ImageArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Shows on a terminal how far a pull is.
+fn progress() -> impl FnMut(Progress) {
+    let mut shows = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    move |Progress { done, total }| {
+        if shows && total > 0 {
+            shows = done < total;
+            let end = if shows { "" } else { "\n" };
+            eprint!("\r{:>3}% of {:.1} MB{end}", done * 100 / total, total as f64 / 1e6);
+        }
+    }
 }
 
 fn list(images: &Images, output: Output) {

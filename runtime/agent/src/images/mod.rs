@@ -129,10 +129,8 @@ fn collect(shared: &Shared, seen: Vec<Seen>, policy: Policy) -> Result<()> {
             shared.images.remove(id)?;
         }
     }
-    if policy.free_bytes > 0 {
-        // Layers of pulls that broke off.
-        shared.images.collect_garbage()?;
-    }
+    // Layers of pulls that broke off.
+    shared.images.collect_garbage()?;
     Ok(())
 }
 

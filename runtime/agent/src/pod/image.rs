@@ -5,8 +5,14 @@ use crate::events::Note;
 use base64::Engine;
 use k8s_openapi::api::core::v1::Secret;
 use podium_lifecycle::ImageFailure;
-use podium_oci::{Credentials, Image, PullError};
-use std::{collections::BTreeSet, time::Instant};
+use podium_oci::{Credentials, Image, Progress, PullError};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+/// How often a long pull tells how far it is.
+const TELL: Duration = Duration::from_secs(15);
 
 /// The image of a container, pulled where the policy asks for it.
 pub(super) async fn ensure(place: &Place, container: &str) -> Result<Image, ImageFailure> {
@@ -31,7 +37,15 @@ pub(super) async fn ensure(place: &Place, container: &str) -> Result<Image, Imag
     // Nobody closes the queue.
     let _turn = place.shared.pulls.acquire().await;
     let fetching = Instant::now();
-    match place.shared.images.pull(reference, credentials, |_| {}).await {
+    let mut told = fetching;
+    let tell = |progress: Progress| {
+        if told.elapsed() >= TELL && progress.done < progress.total {
+            told = Instant::now();
+            let Progress { done, total } = progress;
+            note(place, container, false, "Pulling", format!("Pulling image \"{reference}\": {done} of {total} bytes"));
+        }
+    };
+    match place.shared.images.pull(reference, credentials, tell).await {
         Ok(image) => {
             let (took, waited) = (fetching.elapsed().as_millis(), began.elapsed().as_millis());
             let message = format!(

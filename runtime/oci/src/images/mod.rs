@@ -3,6 +3,7 @@
 //! Layers are unpacked once, each into a directory of its own in overlayfs form, and shared by all images that have
 //! them. Deliberately absent: building and pushing.
 
+mod fetch;
 mod layer;
 mod load;
 mod mount;
@@ -134,7 +135,8 @@ impl Images {
         self.store.remove(reference)
     }
 
-    /// Removes layers that no image has (of broken pulls); returns how many.
+    /// Removes layers that no image has (of broken pulls); returns how many. While something is being pulled or loaded,
+    /// none.
     pub fn collect_garbage(&self) -> Result<usize> {
         self.store.collect_garbage()
     }

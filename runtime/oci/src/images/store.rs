@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 use tempfile::TempDir;
 
+use super::fetch::Turns;
 use super::{Image, reference};
 use crate::error::{Context, Error, Result};
 
@@ -22,16 +23,21 @@ const EMPTY: &str = "empty";
 pub(super) struct Store {
     root: PathBuf,
     layers: PathBuf,
+    turns: Turns,
 }
 
 impl Store {
     pub fn open(root: &Path) -> Result<Store> {
         let root = std::path::absolute(root).at("resolve", root)?;
-        let store = Store { layers: root.join("layers"), root };
+        let store = Store { layers: root.join("layers"), root, turns: Turns::default() };
         for dir in [&store.layers, &store.root.join("images"), &store.root.join("staging")] {
             fs::create_dir_all(dir).at("create", dir)?;
         }
         Ok(store)
+    }
+
+    pub fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     pub fn layers(&self) -> &Path {
@@ -150,7 +156,13 @@ impl Store {
         self.collect_garbage().map(drop)
     }
 
+    /// Until this is dropped, in whatever process, no layer is removed.
+    pub fn keep(&self) -> Result<Flock<File>> {
+        self.flock("keep", FlockArg::LockShared)
+    }
+
     pub fn collect_garbage(&self) -> Result<usize> {
+        let Ok(_alone) = self.flock("keep", FlockArg::LockExclusiveNonblock) else { return Ok(0) };
         let _lock = self.lock()?;
         let mut used = vec![EMPTY.to_owned()];
         for layer in self.list().iter().flat_map(|image| &image.layers) {
@@ -185,9 +197,13 @@ impl Store {
     }
 
     fn lock(&self) -> Result<Flock<File>> {
-        let path = self.root.join("lock");
+        self.flock("lock", FlockArg::LockExclusive)
+    }
+
+    fn flock(&self, name: &str, kind: FlockArg) -> Result<Flock<File>> {
+        let path = self.root.join(name);
         let file = File::options().create(true).write(true).truncate(false).open(&path).at("open", &path)?;
-        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).at("lock", &path)
+        Flock::lock(file, kind).map_err(|(_, error)| error).at("lock", &path)
     }
 }
 

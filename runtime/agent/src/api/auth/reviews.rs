@@ -180,7 +180,10 @@ mod tests {
             assert_eq!(asked.load(SeqCst) - before, questions, "{path}");
         }
         server.stop(false).await;
-        assert!(reviews.user("new").await.is_err(), "nobody answers");
-        assert!(reviews.allows(&user, &metrics).await.expect("remembered"));
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+        let config = kube::Config::new(format!("http://{closed}").parse().expect("an address"));
+        let alone = Reviews::new(Client::try_from(config).expect("a client"), "node-a");
+        assert!(alone.user("good").await.is_err(), "nobody answers");
+        assert!(alone.allows(&user, &metrics).await.is_err(), "nobody answers");
     }
 }
