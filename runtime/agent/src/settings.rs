@@ -41,6 +41,7 @@ pub(crate) struct Settings {
     pub image_maximum_gc_age: String,
     pub serialize_image_pulls: bool,
     pub max_parallel_image_pulls: usize,
+    pub pod_pids_limit: i64,
     pub kube_reserved: BTreeMap<String, String>,
     pub system_reserved: BTreeMap<String, String>,
 }
@@ -61,6 +62,7 @@ impl Default for Settings {
             image_maximum_gc_age: text("0s"),
             serialize_image_pulls: false,
             max_parallel_image_pulls: 5,
+            pod_pids_limit: -1,
             kube_reserved: BTreeMap::new(),
             system_reserved: BTreeMap::new(),
         }
@@ -125,6 +127,11 @@ impl Settings {
         if self.serialize_image_pulls { 1 } else { self.max_parallel_image_pulls }
     }
 
+    /// Tasks of one pod.
+    pub fn pids_limit(&self) -> Option<i64> {
+        Some(self.pod_pids_limit).filter(|limit| *limit > 0)
+    }
+
     /// What pods may use of a capacity: without what is reserved, and without what must stay free.
     pub fn allocatable(&self, capacity: &BTreeMap<String, resource::Quantity>) -> BTreeMap<String, resource::Quantity> {
         let left = |(name, all): (&String, &resource::Quantity)| {
@@ -132,7 +139,9 @@ impl Settings {
             let reserved = [&self.kube_reserved, &self.system_reserved].into_iter().filter_map(|map| map.get(name));
             let reserved = reserved.filter_map(|text| Quantity::parse(text).ok()).sum();
             let free = Quantity::new(self.must_stay_free(name, all.value()), all.format());
-            let left = all - reserved - free;
+            // Huge pages are memory that nothing else can use.
+            let huge = if name == "memory" { huge_pages(capacity) } else { Quantity::new(0, all.format()) };
+            let left = all - reserved - free - huge;
             let left = if left.is_negative() { Quantity::new(0, all.format()) } else { left };
             (name.clone(), resource::Quantity(left.to_string()))
         };
@@ -151,6 +160,12 @@ impl Settings {
         let amount = found.map_or(0, |t| t.quantity(u64::try_from(capacity).unwrap_or(0)));
         i64::try_from(amount).unwrap_or(i64::MAX)
     }
+}
+
+/// Memory in huge pages.
+fn huge_pages(capacity: &BTreeMap<String, resource::Quantity>) -> Quantity {
+    let all = capacity.iter().filter(|(name, _)| name.starts_with("hugepages-"));
+    all.filter_map(|(_, amount)| Quantity::parse(&amount.0).ok()).sum()
 }
 
 /// `5m0s`, as Go writes it; "0" and "0s" are nothing.
@@ -197,10 +212,22 @@ mod tests {
             system_reserved: map(&[("memory", "24Mi"), ("ephemeral-storage", "1Ki")]),
             ..Settings::default()
         };
-        let capacity = [("cpu", "2"), ("memory", "1048576Ki"), ("ephemeral-storage", "100Ki"), ("pods", "110")];
+        let capacity = [
+            ("cpu", "2"),
+            ("memory", "1048576Ki"),
+            ("ephemeral-storage", "100Ki"),
+            ("hugepages-2Mi", "4Mi"),
+            ("pods", "110"),
+        ];
         let capacity = capacity.iter().map(|(k, v)| ((*k).to_owned(), resource::Quantity((*v).to_owned()))).collect();
         let found: Vec<_> = settings.allocatable(&capacity).into_iter().map(|(k, v)| (k, v.0)).collect();
-        let expected = [("cpu", "1750m"), ("ephemeral-storage", "94Ki"), ("memory", "800Mi"), ("pods", "110")];
+        let expected = [
+            ("cpu", "1750m"),
+            ("ephemeral-storage", "94Ki"),
+            ("hugepages-2Mi", "4Mi"),
+            ("memory", "796Mi"),
+            ("pods", "110"),
+        ];
         assert_eq!(found, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
 }
