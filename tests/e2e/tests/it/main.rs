@@ -7,5 +7,6 @@ mod clients;
 mod demo;
 mod healing;
 mod network;
+mod node;
 mod pods;
 mod workloads;
