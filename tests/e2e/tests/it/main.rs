@@ -9,4 +9,6 @@ mod healing;
 mod network;
 mod node;
 mod pods;
+mod static_pods;
+mod taking_in;
 mod workloads;
