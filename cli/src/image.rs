@@ -3,6 +3,7 @@
 use crate::{
     args::{ImageArgs, ImageCommand, Output},
     layout::Layout,
+    print,
 };
 use anyhow::{Context, Result};
 use podium_oci::{Images, Progress, RegistryConfig};
@@ -24,7 +25,7 @@ pub fn run(args: ImageArgs) -> Result<()> {
             let image = runtime.block_on(images.pull(&reference, None, progress()))?;
             println!("pulled {} ({})", reference, image.id);
         }
-        ImageCommand::List { output } => list(&images, output),
+        ImageCommand::List { output } => list(&images, output)?,
         ImageCommand::Remove { reference } => {
             images.remove(&reference)?;
             println!("removed {reference}");
@@ -45,21 +46,21 @@ fn progress() -> impl FnMut(Progress) {
     }
 }
 
-fn list(images: &Images, output: Output) {
+fn list(images: &Images, output: Output) -> std::io::Result<()> {
     let all = images.list();
     if output == Output::Json {
         let rows: Vec<_> = all
             .iter()
             .map(|i| json!({"id": i.id, "names": i.names, "size": i.size, "repoDigest": i.repo_digest}))
             .collect();
-        println!("{}", json!(rows));
-        return;
+        return print::line(json!(rows));
     }
-    println!("{:<50} {:<20} {:>10}", "IMAGE", "ID", "SIZE");
+    let mut lines = vec![format!("{:<50} {:<20} {:>10}", "IMAGE", "ID", "SIZE")];
     for image in all {
         let id: String = image.id.trim_start_matches("sha256:").chars().take(12).collect();
         for name in &image.names {
-            println!("{name:<50} {id:<20} {:>7} kB", image.size / 1000);
+            lines.push(format!("{name:<50} {id:<20} {:>7} kB", image.size / 1000));
         }
     }
+    print::line(lines.join("\n"))
 }

@@ -9,6 +9,7 @@ mod down;
 mod image;
 mod layout;
 mod logging;
+mod print;
 mod server;
 mod tree;
 mod up;

@@ -3,6 +3,7 @@
 use crate::{
     args::{Output, TreeArgs},
     layout::Layout,
+    print,
     up::progress::client,
 };
 use anyhow::Result;
@@ -17,14 +18,11 @@ pub fn run(args: &TreeArgs) -> Result<()> {
         anyhow::Ok(client(&layout).await?.request(request).await?)
     })?;
     if args.output == Output::Json {
-        println!("{list}");
-        return Ok(());
+        return Ok(print::line(list)?);
     }
-    println!("{:<56} {:<9} {:>8} {:>11} {:>9}  LAST ERROR", "ACTOR", "STATE", "RESTARTS", "MAILBOX", "P99");
-    for actor in list["items"].as_array().into_iter().flatten() {
-        println!("{}", line(&actor["status"]));
-    }
-    Ok(())
+    let head = format!("{:<56} {:<9} {:>8} {:>11} {:>9}  LAST ERROR", "ACTOR", "STATE", "RESTARTS", "MAILBOX", "P99");
+    let actors = list["items"].as_array().into_iter().flatten().map(|actor| line(&actor["status"]));
+    Ok(print::line(std::iter::once(head).chain(actors).collect::<Vec<_>>().join("\n"))?)
 }
 
 fn line(status: &Value) -> String {

@@ -2,7 +2,6 @@
 
 use h2::client::{SendRequest, handshake};
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// Longest answer that is read, bytes; a true one has two.
 const MAX_ANSWER: usize = 1 << 10;
@@ -23,7 +22,7 @@ pub(super) async fn check(host: &str, port: u16, service: &str, limit: Duration)
 }
 
 async fn ask(host: &str, port: u16, service: &str) -> Result<u64, String> {
-    let stream = TcpStream::connect((host, port)).await.map_err(|e| format!("dial tcp {host}:{port}: {e}"))?;
+    let stream = super::http::connect(host, port).await?;
     let (client, connection) = handshake(stream).await.map_err(|e| e.to_string())?;
     // Frames move while the connection is polled. Its end shows in the call.
     let drive = async {

@@ -12,7 +12,7 @@ use rustls::{
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -54,7 +54,7 @@ pub(super) async fn get(
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     let url = format!("{}://{host}:{port}{path}", if https { "https" } else { "http" });
     let request = async {
-        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|e| e.to_string())?;
+        let stream = connect(&host, port).await?;
         if https {
             let name = ServerName::try_from(host.clone()).map_err(|e| e.to_string())?;
             let connector = tokio_rustls::TlsConnector::from(Arc::new(tls()));
@@ -72,6 +72,20 @@ pub(super) async fn get(
             Err(format!("Get \"{url}\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"))
         }
     }
+}
+
+/// Connects, or says why not as Kubernetes' clients do.
+pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
+    TcpStream::connect((host, port)).await.map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            ErrorKind::HostUnreachable => "no route to host".to_owned(),
+            ErrorKind::NetworkUnreachable => "network is unreachable".to_owned(),
+            _ => error.to_string(),
+        };
+        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        format!("dial tcp {address}: connect: {why}")
+    })
 }
 
 async fn send<S>(stream: S, host: &str, port: u16, path: &str, action: &HTTPGetAction) -> Result<(u16, Vec<u8>), String>

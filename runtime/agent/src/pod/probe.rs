@@ -4,7 +4,6 @@ use super::{Place, grpc, hooks, http, place::container_id};
 use podium_lifecycle::ProbeKind;
 use podium_oci::Shim;
 use std::{net::IpAddr, time::Duration};
-use tokio::net::TcpStream;
 
 /// The outcome; an error is what the event shows.
 pub(super) async fn run(
@@ -41,9 +40,9 @@ pub(super) async fn run(
     }
     if let Some(tcp) = &probe.tcp_socket {
         let (host, port) = (http::host(tcp.host.as_deref(), ips)?, http::port(&tcp.port, &container)?);
-        return match tokio::time::timeout(limit, TcpStream::connect((host.as_str(), port))).await {
+        return match tokio::time::timeout(limit, http::connect(&host, port)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(format!("dial tcp {host}:{port}: {error}")),
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(format!("dial tcp {host}:{port}: i/o timeout")),
         };
     }
