@@ -1,5 +1,6 @@
 //! The API over HTTPS: HTTP/2 and HTTP/1.1 on actix-web, TLS by rustls.
 
+mod accept;
 mod answer;
 mod app;
 mod apply;

@@ -21,6 +21,7 @@ mod http2;
 mod kinds;
 mod reads;
 mod relay;
+mod spdy;
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
