@@ -1,7 +1,8 @@
 //! The way of a request: who, where to, may they, is there room, do it.
 
 use super::{
-    answer, app::App, body, discover, negotiate::Form, params::Params, path, read, review, streams, watch, write,
+    answer, app::App, body, core, discover, negotiate::Form, params::Params, path, proxy, read, review, streams, watch,
+    write,
 };
 use crate::{
     auth::{
@@ -17,13 +18,13 @@ use actix_web::{
     web::{Data, Payload},
 };
 use futures_util::FutureExt;
-use path::Target;
+use path::{PROXY, Target};
 use podium_machinery::protobuf;
 use podium_types::{ApiError, registry};
 use std::panic::AssertUnwindSafe;
 
 /// Subresources whose requests last as long as the client likes.
-const STREAMS: &[&str] = &["exec", "attach", "portforward", "log"];
+const STREAMS: &[&str] = &["exec", "attach", "portforward", "log", PROXY];
 
 /// The user of a connection's client certificate.
 #[derive(Clone)]
@@ -76,7 +77,7 @@ pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>
 type Unread = Option<Payload>;
 
 /// The body, for the handler that reads it.
-fn take(payload: &mut Unread) -> Result<Payload, ApiError> {
+pub(crate) fn take(payload: &mut Unread) -> Result<Payload, ApiError> {
     payload.take().ok_or_else(|| ApiError::internal("the body was read before"))
 }
 
@@ -92,6 +93,9 @@ async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> 
     }
     if let Some(kind) = review::find(&segments) {
         return review::answer(&request, take(payload)?, kind, &user).await;
+    }
+    if let Some(resource) = core::find(&segments) {
+        return core::answer(&request, payload, &resource, user, app).await;
     }
     let target = path::target(&segments)?;
     let params = Params::parse(request.query_string())?;
@@ -131,7 +135,9 @@ fn verb(method: &Method, target: &Target, params: &Params) -> Option<&'static st
         Method::PUT if !collection => Some("update"),
         Method::PATCH if !collection => Some("patch"),
         Method::DELETE if collection => Some("deletecollection"),
-        Method::DELETE if target.subresource.is_empty() => Some("delete"),
+        Method::DELETE if target.subresource.is_empty() || target.subresource == PROXY => Some("delete"),
+        // Kubernetes asks for no verb, which a rule for all of them allows.
+        Method::OPTIONS if target.subresource == PROXY => Some(""),
         _ => None,
     }
 }
@@ -156,7 +162,7 @@ async fn serve(
         },
     )?;
     let verbs = kind.subresource(&target.subresource).map_or(kind.verbs, |s| s.verbs);
-    if !verbs.contains(&verb) {
+    if !verbs.contains(&verb) && !verb.is_empty() {
         return Err(ApiError::method_not_allowed());
     }
     let streams = STREAMS.contains(&target.subresource.as_str());
@@ -164,6 +170,7 @@ async fn serve(
     let writes = !matches!(verb, "get" | "list");
     let _place = if exempt { None } else { Some(app.limits.enter(writes)?) };
     match verb {
+        _ if target.subresource == PROXY => proxy::serve(request, take(payload)?, app).await,
         _ if streams => streams::serve(request, take(payload)?, app).await,
         "get" => read::get(&request, app).await,
         "list" => read::list(&request, app).await,

@@ -6,6 +6,9 @@ use podium_types::ApiError;
 /// Subresources of a namespace, which look like resources within it.
 const OF_NAMESPACE: &[&str] = &["status", "finalize"];
 
+/// The subresource that has paths of its own.
+pub(crate) const PROXY: &str = "proxy";
+
 /// A resource path.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -66,6 +69,8 @@ pub(crate) fn target(segments: &[String]) -> Result<Target, ApiError> {
         [plural] => (*plural, "", ""),
         [plural, name] => (*plural, *name, ""),
         [plural, name, subresource] => (*plural, *name, *subresource),
+        // What follows belongs to whoever is behind the proxy.
+        [plural, name, PROXY, ..] => (*plural, *name, PROXY),
         _ => return Err(ApiError::no_such_path()),
     };
     let kind = podium_kinds::by_path(group, version, plural).ok_or_else(ApiError::no_such_path)?;
@@ -102,6 +107,9 @@ mod tests {
             ("/api/v1/namespaces/a/finalize", Some(("namespaces", "", "a", "finalize"))),
             ("/apis/apps/v1/namespaces/a/deployments/b/scale", Some(("deployments.apps", "a", "b", "scale"))),
             ("/api/v1/namespaces/a/events/b%2Fc", Some(("events", "a", "b/c", ""))),
+            ("/api/v1/namespaces/a/pods/https:b:1/proxy/c//d/", Some(("pods", "a", "https:b:1", "proxy"))),
+            ("/api/v1/nodes/b/proxy", Some(("nodes", "", "b", "proxy"))),
+            ("/api/v1/namespaces/a/configmaps/b/proxy/c", None),
             ("/api/v1/namespaces/a/nodes/b", None),
             ("/api/v1/pods/b", None),
             ("/api/v1/namespaces/a/pods/b/nothing", None),

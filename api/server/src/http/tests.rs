@@ -19,6 +19,7 @@ mod apply;
 mod binary;
 mod http2;
 mod kinds;
+mod proxy;
 mod reads;
 mod relay;
 mod spdy;

@@ -8,4 +8,5 @@ mod demo;
 mod healing;
 mod network;
 mod pods;
+mod streams;
 mod workloads;

@@ -173,6 +173,15 @@ async fn relay(
         }
     }
     let upgraded = hyper::upgrade::on(&mut response).await.map_err(|e| node.unreachable(e))?;
+    Ok(answer.streaming(relayed(payload, upgraded, app.stop.clone())))
+}
+
+/// Carries an upgraded connection both ways; what comes back goes to the client.
+pub(super) fn relayed(
+    payload: Payload,
+    upgraded: Upgraded,
+    stop: CancellationToken,
+) -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> {
     let (mut from_agent, to_agent) = tokio::io::split(TokioIo::new(upgraded));
     // Ends with the client's half of the connection, which ends with the answer's stream.
     drop(actix_rt::spawn(upstream(payload, to_agent)));
@@ -185,7 +194,7 @@ async fn relay(
             }
         }
     }));
-    Ok(answer.streaming(downstream(written, app.stop.clone())))
+    downstream(written, stop)
 }
 
 async fn upstream(mut payload: Payload, mut agent: WriteHalf<TokioIo<Upgraded>>) {
