@@ -64,7 +64,7 @@ pub(crate) async fn answer(
     if !resource.of.verbs.contains(&verb) {
         return Err(ApiError::method_not_allowed());
     }
-    let _place = app.limits.enter(verb == "create")?;
+    let _place = app.limits.enter(&user, verb == "create")?;
     match verb {
         "create" => bind(request, payload, &resource.namespace, &user, app).await,
         _ => components(request, &resource.name, app),

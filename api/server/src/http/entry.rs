@@ -1,15 +1,15 @@
 //! The way of a request: who, where to, may they, is there room, do it.
 
 use super::{
-    answer, app::App, body, core, discover, negotiate::Form, params::Params, path, proxy, read, review, streams, watch,
-    write,
+    answer, app::App, body, core, discover, limits, negotiate::Form, params::Params, path, proxy, read, review,
+    streams, watch, write,
 };
 use crate::{
     auth::{
         authenticate,
         authorize::{Attributes, authorize},
     },
-    user::User,
+    user::{NODES, User},
     verbs::WriteOptions,
 };
 use actix_web::{
@@ -25,6 +25,9 @@ use std::panic::AssertUnwindSafe;
 
 /// Subresources whose requests last as long as the client likes.
 const STREAMS: &[&str] = &["exec", "attach", "portforward", "log", PROXY];
+
+/// What keeps nodes alive.
+const LEASES: &str = "leases.coordination.k8s.io";
 
 /// The user of a connection's client certificate.
 #[derive(Clone)]
@@ -97,8 +100,12 @@ async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> 
     if let Some(resource) = core::find(&segments) {
         return core::answer(&request, payload, &resource, user, app).await;
     }
+    let mut params = Params::parse(request.query_string())?;
+    let segments = path::without_watch(segments, || params.watch_all());
     let target = path::target(&segments)?;
-    let params = Params::parse(request.query_string())?;
+    if params.flag("watch") && !target.name.is_empty() {
+        params.select(&target.name);
+    }
     let Some(verb) = verb(request.method(), &target, &params) else { return Err(ApiError::method_not_allowed()) };
     let request = Request { http: request, user, target, params };
     let resource = request.target.kind.resource;
@@ -166,9 +173,24 @@ async fn serve(
         return Err(ApiError::method_not_allowed());
     }
     let streams = STREAMS.contains(&target.subresource.as_str());
-    let exempt = verb == "watch" || streams || kind.resource == "leases.coordination.k8s.io";
+    let lasts = verb == "watch" || streams;
+    let exempt = lasts || (kind.resource == LEASES && request.user.is_in(NODES));
     let writes = !matches!(verb, "get" | "list");
-    let _place = if exempt { None } else { Some(app.limits.enter(writes)?) };
+    let _place = if exempt { None } else { Some(app.limits.enter(&request.user, writes)?) };
+    if lasts {
+        return perform(request, payload, verb, app).await;
+    }
+    limits::in_time(request.params.timeout()?, perform(request, payload, verb, app)).await
+}
+
+async fn perform(
+    request: Request,
+    payload: &mut Unread,
+    verb: &'static str,
+    app: &Data<App>,
+) -> Result<HttpResponse, ApiError> {
+    let target = &request.target;
+    let streams = STREAMS.contains(&target.subresource.as_str());
     match verb {
         _ if target.subresource == PROXY => proxy::serve(request, take(payload)?, app).await,
         _ if streams => streams::serve(request, take(payload)?, app).await,

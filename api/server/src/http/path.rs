@@ -51,6 +51,16 @@ fn decode(segment: &str) -> Result<String, ApiError> {
     String::from_utf8(out).map_err(|_| ApiError::no_such_path())
 }
 
+/// The older form of a watch, `/api/v1/watch/…`, as the path of what is watched; `found` is told of it.
+pub(crate) fn without_watch(mut segments: Vec<String>, found: impl FnOnce()) -> Vec<String> {
+    let at = if segments.first().is_some_and(|s| s == "apis") { 3 } else { 2 };
+    if segments.len() > at + 1 && segments.get(at).is_some_and(|s| s == "watch") {
+        segments.remove(at);
+        found();
+    }
+    segments
+}
+
 /// Reads `/api/v1/…` and `/apis/{group}/{version}/…`; 404 for what nothing serves.
 pub(crate) fn target(segments: &[String]) -> Result<Target, ApiError> {
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();

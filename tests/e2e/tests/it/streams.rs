@@ -110,7 +110,7 @@ fn proxies_reach_pods_services_and_nodes() {
     with_cluster(|cluster| async move {
         start(&cluster).await?;
         let raw = |path: &str| cluster.kubectl(&["get", "--raw", path]);
-        for place in ["pods/web:8080", "pods/http:web:8080", "services/web", "services/web:80", "services/web:http"] {
+        for place in ["pods/web:8080", "pods/http:web:8080", "services/web:80", "services/http:web:http"] {
             let text = eventually(place, || async {
                 let path = format!("/api/v1/namespaces/default/{place}/proxy/sub/x");
                 raw(&path).map(Some)
@@ -118,7 +118,7 @@ fn proxies_reach_pods_services_and_nodes() {
             .await?;
             ensure!(text == "deep\n", "{place}: {text}");
         }
-        let lonely = raw("/api/v1/namespaces/default/services/lonely/proxy/").map_err(|e| e.to_string());
+        let lonely = raw("/api/v1/namespaces/default/services/lonely:80/proxy/").map_err(|e| e.to_string());
         ensure!(
             lonely.as_ref().is_err_and(|e| e.contains("no endpoints available for service \"lonely\"")),
             "{lonely:?}"
@@ -133,7 +133,7 @@ fn proxies_reach_pods_services_and_nodes() {
         let mut said = BufReader::new(child.stdout.take().context("stdout")?);
         said.read_line(&mut line)?;
         let address = line.trim().rsplit(' ').next().unwrap_or_default();
-        let answer = cluster.get(&format!("http://{address}/api/v1/namespaces/default/services/web/proxy/"));
+        let answer = cluster.get(&format!("http://{address}/api/v1/namespaces/default/services/web:80/proxy/"));
         child.kill()?;
         child.wait()?;
         drop(said);
