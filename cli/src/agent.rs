@@ -29,6 +29,7 @@ pub fn run(args: AgentArgs) -> Result<()> {
         service_cidr: args.network.service_cidr,
         cluster_cidr: args.network.cluster_cidr,
         registries: layout.registries(&args.node),
+        settings: layout.settings(&args.node),
         max_pods: args.node.max_pods,
         data_dir: layout.data,
         run_dir: layout.run,

@@ -70,6 +70,10 @@ pub struct NodeArgs {
     /// File of registry mirrors and credentials; `registries.yaml` in the data directory when absent.
     #[arg(long, env = "PODIUM_REGISTRIES")]
     pub registries: Option<PathBuf>,
+    /// File with a KubeletConfiguration (eviction, image garbage collection, reserved resources); `kubelet.yaml` in the
+    /// data directory when absent.
+    #[arg(long, env = "PODIUM_KUBELET_CONFIG")]
+    pub kubelet_config: Option<PathBuf>,
     /// Pods that the node takes at most.
     #[arg(long, env = "PODIUM_MAX_PODS", default_value_t = 110)]
     pub max_pods: u32,

@@ -8,7 +8,6 @@ use crate::{
 use anyhow::{Context, Result};
 use podium_oci::{Images, Progress, RegistryConfig};
 use serde_json::json;
-use std::io::{IsTerminal, Write, stderr};
 
 /// Runs the command.
 pub fn run(args: ImageArgs) -> Result<()> {
@@ -23,7 +22,7 @@ pub fn run(args: ImageArgs) -> Result<()> {
             }
         }
         ImageCommand::Pull { reference } => {
-            let image = runtime.block_on(images.pull(&reference, None, arrived))?;
+            let image = runtime.block_on(images.pull(&reference, None, progress()))?;
             println!("pulled {} ({})", reference, image.id);
         }
         ImageCommand::List { output } => list(&images, output)?,
@@ -35,14 +34,15 @@ pub fn run(args: ImageArgs) -> Result<()> {
     Ok(())
 }
 
-/// Shows how much has arrived, where somebody looks: not in a log or a pipe.
-fn arrived(progress: Progress) {
-    let mut terminal = stderr();
-    if terminal.is_terminal() {
-        let (done, total) = (progress.done / 1_000_000, progress.total / 1_000_000);
-        let end = if progress.done >= progress.total { "\n" } else { "" };
-        // Progress that cannot be shown is no reason to end a pull.
-        let _ = write!(terminal, "\r{done} of {total} MB{end}").and_then(|()| terminal.flush());
+/// Shows on a terminal how far a pull is.
+fn progress() -> impl FnMut(Progress) {
+    let mut shows = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    move |Progress { done, total }| {
+        if shows && total > 0 {
+            shows = done < total;
+            let end = if shows { "" } else { "\n" };
+            eprint!("\r{:>3}% of {:.1} MB{end}", done * 100 / total, total as f64 / 1e6);
+        }
     }
 }
 

@@ -68,6 +68,9 @@ impl Layout {
     pub fn registries(&self, args: &NodeArgs) -> PathBuf {
         args.registries.clone().unwrap_or_else(|| self.data.join("registries.yaml"))
     }
+    pub fn settings(&self, args: &NodeArgs) -> PathBuf {
+        args.kubelet_config.clone().unwrap_or_else(|| self.data.join("kubelet.yaml"))
+    }
 }
 
 /// The node's name: as given, or the host's.

@@ -52,6 +52,9 @@ impl Family {
         if let Some(file) = &args.node.registries {
             put("--registries", file.into());
         }
+        if let Some(file) = &args.node.kubelet_config {
+            put("--kubelet-config", file.into());
+        }
         Self { layout: layout.clone(), database_url: args.database_url.clone(), arguments, api_port: args.api_port }
     }
 

@@ -1,6 +1,9 @@
 //! What an agent must be told.
 
+use crate::settings::Settings;
 use ipnetwork::Ipv4Network;
+use podium_oci::logs;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
     net::IpAddr,
@@ -41,6 +44,8 @@ pub struct AgentConfig {
     pub cluster_cidr: Ipv4Network,
     /// Registry mirrors and credentials; need not exist.
     pub registries: PathBuf,
+    /// A KubeletConfiguration; need not exist.
+    pub settings: PathBuf,
     /// Pods that the node takes at most.
     pub max_pods: u32,
 }
@@ -57,6 +62,34 @@ impl AgentConfig {
     /// A pod's shim answers here.
     pub(crate) fn shim_socket(&self, uid: &str) -> PathBuf {
         self.run_dir.join("pods").join(format!("{uid}.sock"))
+    }
+
+    /// What of this a kubelet has too, as a KubeletConfiguration, with the settings that are one anyway.
+    pub(crate) fn kubelet_configuration(&self, settings: &Settings, port: u16) -> Value {
+        let mut all = json!({
+            "kind": "KubeletConfiguration",
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "address": "0.0.0.0",
+            "port": port,
+            "tlsCertFile": self.kubelet_cert,
+            "tlsPrivateKeyFile": self.kubelet_key,
+            "authentication": {
+                "x509": { "clientCAFile": self.client_ca },
+                "webhook": { "enabled": true },
+                "anonymous": { "enabled": false },
+            },
+            "authorization": { "mode": "Webhook" },
+            "clusterDomain": self.cluster_domain,
+            "clusterDNS": [self.cluster_dns.to_string()],
+            "maxPods": self.max_pods,
+            "cgroupDriver": "cgroupfs",
+            "containerLogMaxSize": format!("{}Mi", logs::MAX_FILE_BYTES >> 20),
+            "containerLogMaxFiles": logs::MAX_FILES,
+        });
+        if let (Some(all), Ok(Value::Object(more))) = (all.as_object_mut(), serde_json::to_value(settings)) {
+            all.extend(more);
+        }
+        all
     }
 }
 

@@ -8,13 +8,18 @@ mod cleanup;
 mod config;
 mod error;
 mod events;
+mod eviction;
+mod images;
 mod net;
 mod node;
+mod outage;
 mod pace;
 mod pod;
 mod pods;
 mod run;
+mod settings;
 mod shared;
+mod stats;
 
 pub use cleanup::cleanup;
 pub use config::{AgentConfig, cluster_id};

@@ -1,6 +1,9 @@
 //! What all actors of the agent use: clients, stores and the latest views of the cluster.
 
-use crate::{AgentConfig, Error, Result, cluster_id, error::io, events::RecorderHandle, node::Machine, pods::PodTable};
+use crate::{
+    AgentConfig, Error, Result, api::Reviews, cluster_id, error::io, events::RecorderHandle, images, node::Machine,
+    pods::PodTable, settings::Settings, stats::Meter,
+};
 use arc_swap::ArcSwap;
 use k8s_openapi::api::core::v1::Service;
 use kube::{
@@ -8,11 +11,16 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use podium_dataplane::Network;
+use podium_lifecycle::eviction::Pressure;
 use podium_oci::{Images, RegistryConfig, cgroups::Cgroups};
 use podium_supervision::Tree;
 use podium_types::Key;
-use std::{collections::BTreeMap, path::Path, sync::Arc};
-use tokio::sync::watch;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
+use tokio::sync::{Semaphore, watch};
 
 /// Services by name; a snapshot.
 pub(crate) type Services = BTreeMap<Key, Arc<Service>>;
@@ -25,8 +33,16 @@ pub(crate) struct Shared {
     /// Refused requests are not repeated: for those who try again at a pace of their own.
     pub eager: Client,
     pub images: Images,
+    /// A permit per pull under way.
+    pub pulls: Semaphore,
     pub cgroups: Cgroups,
     pub machine: Machine,
+    pub settings: Settings,
+    /// What the node is short of.
+    pub pressure: watch::Sender<BTreeSet<Pressure>>,
+    pub image_history: images::History,
+    pub meter: Meter,
+    pub reviews: Reviews,
     pub recorder: RecorderHandle,
     pub pods: PodTable,
     pub tree: Tree,
@@ -48,14 +64,21 @@ impl Shared {
         let (client, eager) = (client(&config.kubeconfig, true).await?, client(&config.kubeconfig, false).await?);
         let images = Images::open(&config.data_dir.join("images"), registries(&config.registries)?)?;
         let cgroups = Cgroups::detect()?;
-        let machine = Machine::probe(&config.data_dir, config.max_pods)?;
+        let settings = Settings::read(&config.settings)?;
+        let machine = Machine::probe(&config.data_dir, config.max_pods, &settings)?;
         Ok(Arc::new(Self {
             id,
+            reviews: Reviews::new(eager.clone(), &config.node_name),
             client,
             eager,
             images,
+            pulls: Semaphore::new(settings.parallel_pulls()),
             cgroups,
             machine,
+            settings,
+            pressure: watch::Sender::default(),
+            image_history: images::History::default(),
+            meter: Meter::default(),
             recorder: RecorderHandle::default(),
             pods: PodTable::default(),
             tree: tree.clone(),

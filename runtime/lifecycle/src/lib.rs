@@ -1,10 +1,11 @@
 //! The life of a pod on a node, as decisions: state machine, probes, back-off, environment, resources.
 //!
 //! Pure: time is an argument, nothing is read or started here. [`PodMachine::step`] takes what happened and returns
-//! what is to be done; the agent does it. Deliberately absent: eviction.
+//! what is to be done; the agent does it. [`eviction`] decides who must leave a node that runs short.
 
 pub mod backoff;
 pub mod env;
+pub mod eviction;
 pub mod machine;
 pub mod probe;
 pub mod qos;

@@ -3,6 +3,13 @@
 use crate::resources::amount;
 use k8s_openapi::api::core::v1::{Container, Pod};
 
+/// Score of those that the node cannot do without.
+const PROTECTED: i32 = -997;
+/// Score of those that go first.
+const BEST_EFFORT: i32 = 1000;
+/// Priority of system-node-critical.
+const NODE_CRITICAL_PRIORITY: i32 = 2_000_001_000;
+
 /// `pod.status.qosClass`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QosClass {
@@ -61,9 +68,25 @@ pub fn class(pod: &Pod) -> QosClass {
 
 /// `oom_score_adj` of a container (the kubelet's qos.GetContainerOOMScoreAdjust).
 pub fn oom_score_adj(pod: &Pod, container: &Container, node_memory_bytes: i64) -> i32 {
+    let Some(spec) = &pod.spec else { return BEST_EFFORT };
+    if spec.priority.is_some_and(|priority| priority >= NODE_CRITICAL_PRIORITY) {
+        return PROTECTED;
+    }
+    let own = own_score(pod, container, node_memory_bytes);
+    let sidecar = container.restart_policy.as_deref() == Some("Always")
+        && spec.init_containers.iter().flatten().any(|c| c.name == container.name);
+    if !sidecar {
+        return own;
+    }
+    // A sidecar must not go before those that it serves (KEP-753).
+    let mains = spec.containers.iter().map(|main| own_score(pod, main, node_memory_bytes));
+    mains.chain([own]).min().unwrap_or(own)
+}
+
+fn own_score(pod: &Pod, container: &Container, node_memory_bytes: i64) -> i32 {
     match class(pod) {
-        QosClass::Guaranteed => -997,
-        QosClass::BestEffort => 1000,
+        QosClass::Guaranteed => PROTECTED,
+        QosClass::BestEffort => BEST_EFFORT,
         QosClass::Burstable => {
             let requests = container.resources.as_ref().and_then(|r| r.requests.as_ref().or(r.limits.as_ref()));
             let request = amount(requests, "memory").map_or(0, |q| q.value());
@@ -99,5 +122,25 @@ mod tests {
             assert_eq!(class(&pod), class_expected, "{resources}");
             assert_eq!(oom_score_adj(&pod, container, 4 << 30), score, "{resources}");
         }
+    }
+    #[test]
+    fn the_nodes_own_pods_and_sidecars_are_spared() {
+        let request = |memory: &str| json!({ "requests": { "memory": memory } });
+        let mut pod: Pod = serde_json::from_value(json!({ "spec": {
+            "initContainers": [
+                { "name": "side", "restartPolicy": "Always", "resources": request("1Mi") },
+                { "name": "init", "resources": request("1Mi") },
+            ],
+            "containers": [{ "name": "main", "resources": request("1Gi") }],
+        } }))
+        .expect("a pod");
+        let score = |pod: &Pod| {
+            let spec = pod.spec.as_ref().expect("a spec");
+            let all = spec.init_containers.iter().flatten().chain(&spec.containers);
+            all.map(|container| oom_score_adj(pod, container, 4 << 30)).collect::<Vec<_>>()
+        };
+        assert_eq!(score(&pod), [750, 999, 750]);
+        pod.spec.as_mut().expect("a spec").priority = Some(NODE_CRITICAL_PRIORITY);
+        assert_eq!(score(&pod), [-997; 3]);
     }
 }

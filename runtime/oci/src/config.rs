@@ -244,16 +244,30 @@ pub struct Started {
 }
 
 /// Usage of one cgroup.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     /// CPU time used since creation, nanoseconds.
     pub cpu_usage_nanos: u64,
+    /// CPU periods in which the group wanted to run; without a quota none.
+    pub cpu_periods: u64,
+    /// Those in which its quota ran out.
+    pub cpu_throttled_periods: u64,
+    /// How long it waited for that, nanoseconds.
+    pub cpu_throttled_nanos: u64,
     /// Memory charged, bytes.
     pub memory_usage_bytes: u64,
     /// Usage without inactive page cache: what eviction and `kubectl top` look at.
     pub memory_working_set_bytes: u64,
     /// Anonymous memory, bytes.
     pub memory_rss_bytes: u64,
+    /// Page cache, bytes.
+    pub memory_cache_bytes: u64,
+    /// None is unlimited.
+    pub memory_limit_bytes: Option<u64>,
+    /// Pages that were not mapped when touched.
+    pub page_faults: u64,
+    /// Those that had to be read from a disk.
+    pub major_page_faults: u64,
     /// Tasks.
     pub pids: u64,
 }

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ContainerConfig, ContainerExit, ContainerRecord, ExecConfig, Started, Stats};
+use crate::config::{ContainerConfig, ContainerExit, ContainerRecord, ExecConfig, Started};
 
 /// A frame is refused beyond this; a pod's environment is bounded by the API server's 1.5 MB objects.
 pub(crate) const MAX_FRAME_BYTES: usize = 8 << 20;
@@ -26,7 +26,6 @@ pub(crate) enum Request {
     Exec { id: String, config: ExecConfig },
     Attach { id: String, stdin: bool, stdout: bool, stderr: bool },
     Delete { id: String },
-    Stats,
     ReopenLog { id: String },
     Stop,
 }
@@ -37,7 +36,6 @@ pub(crate) enum Reply {
     Done,
     Started(Started),
     Records(Vec<ContainerRecord>),
-    Usage(Vec<(String, Stats)>),
     Exit(ContainerExit),
     ExecStarted,
     ExecExit(i32),

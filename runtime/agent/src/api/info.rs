@@ -1,13 +1,9 @@
-//! Small answers: health, pods, metrics, usage, actors.
+//! Small answers: health, pods, configuration, actors; and what is refused.
 
-use super::query::refuse;
+use super::query::{container, find, refuse};
 use crate::shared::Shared;
 use actix_web::{HttpResponse, http::StatusCode, web};
-use futures_util::future::join_all;
-use jiff::Timestamp;
-use podium_oci::Stats;
 use serde_json::{Value, json};
-use std::fmt::Write;
 
 pub(super) async fn healthz() -> HttpResponse {
     refuse(StatusCode::OK, "ok")
@@ -30,6 +26,26 @@ pub(super) async fn pods(shared: web::Data<Shared>) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items }))
 }
 
+/// `/configz`: the settings that are in force, in the kubelet's form.
+pub(super) async fn configz(shared: web::Data<Shared>) -> HttpResponse {
+    HttpResponse::Ok()
+        .json(json!({ "kubeletconfig": shared.config.kubelet_configuration(&shared.settings, shared.kubelet_port) }))
+}
+
+/// Checkpoints are not made; said after the container was found, as a kubelet without a runtime for them does.
+pub(super) async fn checkpoint(path: web::Path<(String, String, String)>, shared: web::Data<Shared>) -> HttpResponse {
+    let (namespace, pod, name) = path.into_inner();
+    match find(&shared, &namespace, &pod) {
+        Ok((_, view)) if container(&view, &name).is_some() => {
+            let text =
+                format!("checkpointing of {namespace}/{pod}/{name} failed (checkpoint/restore support not available)");
+            refuse(StatusCode::INTERNAL_SERVER_ERROR, text)
+        }
+        Ok(_) => refuse(StatusCode::NOT_FOUND, format!("container {name} does not exist")),
+        Err(refusal) => refusal.into(),
+    }
+}
+
 /// The tree of actors, in path order.
 pub(super) async fn actors(shared: web::Data<Shared>) -> HttpResponse {
     HttpResponse::Ok().json(shared.tree.list())
@@ -42,97 +58,4 @@ pub(super) async fn kill_actor(path: web::Path<String>, shared: web::Data<Shared
     } else {
         refuse(StatusCode::NOT_FOUND, format!("actor \"{path}\" not found"))
     }
-}
-
-/// Usage of one pod: of each container, by name.
-struct Usage {
-    namespace: String,
-    name: String,
-    uid: String,
-    containers: Vec<(String, Stats)>,
-}
-
-async fn usage(shared: &Shared) -> Vec<Usage> {
-    let slots = shared.pods.list();
-    let all = slots.iter().map(|slot| async move {
-        let shim = slot.view.load_full()?.shim.clone()?;
-        let stats = shim.stats().await.ok()?;
-        let meta = slot.pod.load().metadata.clone();
-        let name = |id: &str| id.rsplit_once('.').map_or(id, |(name, _)| name).to_owned();
-        Some(Usage {
-            namespace: meta.namespace.unwrap_or_default(),
-            name: meta.name.unwrap_or_default(),
-            uid: slot.uid.clone(),
-            containers: stats.into_iter().map(|(id, stats)| (name(&id), stats)).collect(),
-        })
-    });
-    join_all(all).await.into_iter().flatten().collect()
-}
-
-/// `/stats/summary`
-pub(super) async fn summary(shared: web::Data<Shared>) -> HttpResponse {
-    let now = Timestamp::now().to_string();
-    let cpu = |nanos: u64| json!({ "time": now, "usageCoreNanoSeconds": nanos });
-    let memory = |s: &Stats| {
-        json!({
-            "time": now,
-            "usageBytes": s.memory_usage_bytes,
-            "workingSetBytes": s.memory_working_set_bytes,
-            "rssBytes": s.memory_rss_bytes,
-        })
-    };
-    let pods: Vec<Value> = usage(&shared)
-        .await
-        .iter()
-        .map(|pod| {
-            let total = pod.containers.iter().fold(Stats::default(), |sum, (_, s)| Stats {
-                cpu_usage_nanos: sum.cpu_usage_nanos + s.cpu_usage_nanos,
-                memory_usage_bytes: sum.memory_usage_bytes + s.memory_usage_bytes,
-                memory_working_set_bytes: sum.memory_working_set_bytes + s.memory_working_set_bytes,
-                memory_rss_bytes: sum.memory_rss_bytes + s.memory_rss_bytes,
-                pids: sum.pids + s.pids,
-            });
-            let containers: Vec<Value> = pod
-                .containers
-                .iter()
-                .map(|(name, s)| json!({ "name": name, "cpu": cpu(s.cpu_usage_nanos), "memory": memory(s) }))
-                .collect();
-            json!({
-                "podRef": { "name": pod.name, "namespace": pod.namespace, "uid": pod.uid },
-                "containers": containers,
-                "cpu": cpu(total.cpu_usage_nanos),
-                "memory": memory(&total),
-                "process_stats": { "process_count": total.pids },
-            })
-        })
-        .collect();
-    HttpResponse::Ok().json(json!({ "node": { "nodeName": shared.config.node_name }, "pods": pods }))
-}
-
-/// Prometheus text: actors and containers.
-pub(super) async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
-    let mut text = String::from("# TYPE kubelet_running_pods gauge\n");
-    // Writing to a string does not fail.
-    let pods = usage(&shared).await;
-    let _ = writeln!(text, "kubelet_running_pods {}", pods.len());
-    let _ = writeln!(text, "# TYPE container_cpu_usage_seconds_total counter");
-    for pod in &pods {
-        for (name, s) in &pod.containers {
-            let labels = format!("namespace=\"{}\",pod=\"{}\",container=\"{name}\"", pod.namespace, pod.name);
-            let seconds = s.cpu_usage_nanos as f64 / 1e9;
-            let _ = writeln!(text, "container_cpu_usage_seconds_total{{{labels}}} {seconds}");
-        }
-    }
-    let _ = writeln!(text, "# TYPE container_memory_working_set_bytes gauge");
-    for pod in &pods {
-        for (name, s) in &pod.containers {
-            let labels = format!("namespace=\"{}\",pod=\"{}\",container=\"{name}\"", pod.namespace, pod.name);
-            let _ = writeln!(text, "container_memory_working_set_bytes{{{labels}}} {}", s.memory_working_set_bytes);
-        }
-    }
-    let _ = writeln!(text, "# TYPE podium_actor_restarts_total counter");
-    for actor in shared.tree.list() {
-        let _ = writeln!(text, "podium_actor_restarts_total{{path=\"{}\"}} {}", actor.path, actor.restarts);
-    }
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text)
 }

@@ -1,8 +1,9 @@
 //! The kubelet's HTTPS API: logs, exec, attach, port-forward, pods, stats, metrics; and Podium's actor tree.
 //!
-//! Only the API server and cluster administrators get in, by client certificate. Deliberately absent: the old SPDY
-//! upgrades of exec and attach (the API server translates), and the read-only port.
+//! Who gets in is said in `auth`. Deliberately absent: the old SPDY upgrades of exec and attach (the API server
+//! translates), and the read-only port.
 
+mod auth;
 mod channels;
 mod connect;
 mod forward;
@@ -12,6 +13,8 @@ mod query;
 mod server;
 mod sessions;
 mod spdy;
+mod stats;
 mod tls;
 
+pub(crate) use auth::Reviews;
 pub(crate) use server::child;

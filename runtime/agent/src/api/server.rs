@@ -1,8 +1,8 @@
 //! Serves the API as an actor: a server that fails is built anew on the same socket.
 
-use super::{forward, info, logs, sessions, tls};
+use super::{auth, forward, info, logs, sessions, stats, tls};
 use crate::{Error, Result, error::io, shared::Shared};
-use actix_web::{App, HttpServer, dev::Server, web};
+use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
 use podium_supervision::{ChildSpec, Ctx, Farewell, Handle, Worker};
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
@@ -57,10 +57,15 @@ fn serve(shared: &Arc<Shared>, listener: &TcpListener) -> Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
+            .wrap(from_fn(auth::gate))
             .route("/healthz", web::get().to(info::healthz))
             .route("/pods", web::get().to(info::pods))
-            .route("/metrics", web::get().to(info::metrics))
-            .route("/stats/summary", web::get().to(info::summary))
+            .route("/configz", web::get().to(info::configz))
+            .route("/metrics", web::get().to(stats::metrics))
+            .route("/metrics/resource", web::get().to(stats::resources))
+            .route("/metrics/cadvisor", web::get().to(stats::containers))
+            .route("/stats/summary", web::get().to(stats::summary))
+            .route("/checkpoint/{namespace}/{pod}/{container}", web::post().to(info::checkpoint))
             .route("/actors", web::get().to(info::actors))
             .route("/actors/{path:.*}", web::delete().to(info::kill_actor))
             .route("/containerLogs/{namespace}/{pod}/{container}", web::get().to(logs::serve))
@@ -68,6 +73,7 @@ fn serve(shared: &Arc<Shared>, listener: &TcpListener) -> Result<Server> {
             .route("/attach/{namespace}/{pod}/{container}", web::route().to(sessions::attach))
             .route("/portForward/{namespace}/{pod}", web::route().to(forward::serve))
     })
+    .on_connect(auth::connected)
     .workers(WORKERS)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(SHUTDOWN_SECONDS)

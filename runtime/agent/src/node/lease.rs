@@ -2,6 +2,7 @@
 
 use crate::{
     Result,
+    outage::Outage,
     shared::{Shared, client},
 };
 use jiff::Timestamp;
@@ -14,6 +15,8 @@ use podium_supervision::{ChildSpec, Ctx, Handle, Worker};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 
+/// As the log calls it.
+const WHAT: &str = "renewing the node's lease";
 /// Where node leases are.
 const NAMESPACE: &str = "kube-node-lease";
 /// Between two heartbeats.
@@ -27,13 +30,18 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 
 pub(crate) fn lease_child(shared: &Arc<Shared>) -> ChildSpec {
     let shared = shared.clone();
-    podium_supervision::child("lease", &Handle::new(), move || LeaseActor { shared: shared.clone(), client: None })
+    podium_supervision::child("lease", &Handle::new(), move || LeaseActor {
+        shared: shared.clone(),
+        client: None,
+        outage: Outage::default(),
+    })
 }
 
 struct LeaseActor {
     shared: Arc<Shared>,
     /// Bound to this actor's thread.
     client: Option<Client>,
+    outage: Outage,
 }
 
 impl Worker for LeaseActor {
@@ -63,14 +71,15 @@ impl LeaseActor {
             let pause = match outcome {
                 Ok(Ok(client)) => {
                     me.client = Some(client);
+                    me.outage.mended(WHAT);
                     RENEW
                 }
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "renewing the node's lease");
+                    me.outage.failed(WHAT, &error);
                     RETRY
                 }
                 Err(_) => {
-                    tracing::warn!("renewing the node's lease took too long");
+                    me.outage.failed(WHAT, &"it took too long");
                     me.client = None;
                     RETRY
                 }

@@ -1,12 +1,12 @@
 //! The Node as JSON: what registration and status writes send.
 
-use super::{Machine, machine::architecture};
+use super::machine::architecture;
 use crate::shared::Shared;
 use jiff::Timestamp;
+use podium_lifecycle::eviction::Pressure;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
-/// Less free memory than this is pressure (the kubelet's default eviction threshold).
-const MEMORY_PRESSURE_BYTES: i64 = 100 << 20;
 /// Images listed in the status, at most (the kubelet's default).
 const MAX_IMAGES: usize = 50;
 
@@ -40,24 +40,25 @@ pub(super) struct Condition {
 }
 
 /// How the node is. `blocked` says why pods cannot run.
-pub(super) fn conditions(blocked: Option<String>) -> Vec<Condition> {
-    let pressure = Machine::memory_available() < MEMORY_PRESSURE_BYTES;
-    let (reason, message) = if pressure {
-        ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available")
-    } else {
-        ("KubeletHasSufficientMemory", "kubelet has sufficient memory available")
-    };
+pub(super) fn conditions(blocked: Option<String>, pressures: &BTreeSet<Pressure>) -> Vec<Condition> {
     let of = |kind, status, reason, message: &str| Condition { kind, status, reason, message: message.to_owned() };
+    let pressed = |pressure: Pressure| {
+        let status = pressures.contains(&pressure);
+        let (reason, message) = match (pressure, status) {
+            (Pressure::Memory, true) => ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+            (Pressure::Memory, false) => ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+            (Pressure::Disk, true) => ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+            (Pressure::Disk, false) => ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+            (Pressure::Pid, true) => ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+            (Pressure::Pid, false) => ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        };
+        of(pressure.condition(), status, reason, message)
+    };
     let ready = match blocked {
         None => of("Ready", true, "KubeletReady", "kubelet is posting ready status"),
         Some(why) => of("Ready", false, "KubeletNotReady", &why),
     };
-    vec![
-        of("MemoryPressure", pressure, reason, message),
-        of("DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        of("PIDPressure", false, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-        ready,
-    ]
+    vec![pressed(Pressure::Memory), pressed(Pressure::Disk), pressed(Pressure::Pid), ready]
 }
 
 /// The status; `since` are times of the last changes, in the order of `conditions`.
@@ -88,7 +89,7 @@ pub(super) fn status(shared: &Shared, conditions: &[Condition], since: &[Timesta
         .collect();
     json!({
         "capacity": shared.machine.capacity,
-        "allocatable": shared.machine.capacity,
+        "allocatable": shared.machine.allocatable,
         "addresses": [
             { "type": "InternalIP", "address": shared.config.node_ip.to_string() },
             { "type": "Hostname", "address": shared.config.node_name },

@@ -1,7 +1,7 @@
 //! Registers the Node and keeps its status true.
 
 use super::object::{Condition, conditions, node, status};
-use crate::{Result, error::is_not_found, shared::Shared};
+use crate::{Result, error::is_not_found, outage::Outage, shared::Shared};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -11,6 +11,8 @@ use kube::{
 use podium_supervision::{ChildSpec, Ctx, Handle, Worker};
 use std::{sync::Arc, time::Duration};
 
+/// As the log calls it.
+const WHAT: &str = "writing the node's status";
 /// An unchanged status is written this often.
 const REPORT: Duration = Duration::from_secs(300);
 /// How often the machine is looked at.
@@ -25,6 +27,7 @@ pub(crate) fn status_child(shared: &Arc<Shared>) -> ChildSpec {
         reported: Vec::new(),
         since: Vec::new(),
         at: None,
+        outage: Outage::default(),
     })
 }
 
@@ -33,6 +36,7 @@ struct NodeActor {
     reported: Vec<Condition>,
     since: Vec<Timestamp>,
     at: Option<Timestamp>,
+    outage: Outage,
 }
 
 enum NodeMsg {
@@ -45,11 +49,17 @@ impl Worker for NodeActor {
     const CAPACITY: usize = 16;
 
     fn started(&mut self, ctx: &mut Ctx<'_, Self>) {
-        let (mut network, handle) = (self.shared.network.subscribe(), ctx.handle());
+        let (mut network, mut pressure) = (self.shared.network.subscribe(), self.shared.pressure.subscribe());
+        let handle = ctx.handle();
         ctx.spawn(
             async move {
-                // A node becomes Ready the moment its network is there.
-                while network.changed().await.is_ok() {
+                // A node becomes Ready the moment its network is there, and says at once that it runs short. The
+                // senders live as long as we do.
+                loop {
+                    tokio::select! {
+                        _ = network.changed() => {}
+                        _ = pressure.changed() => {}
+                    }
                     let _ = handle.tell(NodeMsg::Look);
                 }
             },
@@ -70,7 +80,7 @@ impl NodeActor {
             Some(_) => None,
             None => Some("container runtime network not ready: the node has no podCIDR yet".to_owned()),
         };
-        let fresh = conditions(blocked);
+        let fresh = conditions(blocked, &self.shared.pressure.borrow());
         let now = Timestamp::now();
         let due = self.at.is_none_or(|at| now.duration_since(at).as_secs() >= REPORT.as_secs() as i64);
         if fresh == self.reported && !due {
@@ -89,11 +99,15 @@ impl NodeActor {
         ctx.wait(async move { report(&shared, body, first).await }, move |me: &mut Self, outcome, ctx| {
             let pause = match outcome {
                 Ok(()) => {
+                    me.outage.mended(WHAT);
+                    if first {
+                        tracing::info!(node = me.shared.config.node_name, "the node is registered");
+                    }
                     (me.reported, me.since, me.at) = (fresh, since, Some(now));
                     LOOK
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "writing the node's status");
+                    me.outage.failed(WHAT, &error);
                     RETRY
                 }
             };

@@ -103,8 +103,8 @@ impl PodActor {
             self.attach(shim, ctx);
             self.keep_fresh(ctx);
         }
-        self.feed(Event::Tick, ctx);
         self.look_at_slot(ctx);
+        self.feed(Event::Tick, ctx);
     }
 
     fn look_at_slot(&mut self, ctx: &mut Ctx<'_, Self>) {
@@ -118,6 +118,10 @@ impl PodActor {
             if relabelled {
                 self.refresh(ctx);
             }
+        }
+        if let Some(eviction) = self.slot.eviction() {
+            let (message, grace_seconds) = (eviction.message.clone(), eviction.grace_seconds);
+            self.feed(Event::Evict { message, grace_seconds }, ctx);
         }
         if self.slot.removed() {
             self.feed(Event::Removed, ctx);

@@ -1,12 +1,21 @@
 //! Sees that a container's image is there: imagePullPolicy and imagePullSecrets.
 
-use super::{Place, objects};
+use super::{Place, login::Logins, objects};
 use crate::events::Note;
-use base64::Engine;
-use k8s_openapi::api::core::v1::Secret;
 use podium_lifecycle::ImageFailure;
-use podium_oci::{Credentials, Image, PullError};
-use std::{collections::BTreeSet, time::Instant};
+use podium_oci::{Credentials, Image, Progress, PullError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+/// How often a long pull tells how far it is.
+const TELL: Duration = Duration::from_secs(15);
+
+/// A docker configuration with the node's credentials, in the data directory; need not exist.
+const DOCKER_CONFIG: &str = "config.json";
+/// Credentials that are tried for one image.
+const MOST_CREDENTIALS: usize = 16;
 
 /// The image of a container, pulled where the policy asks for it.
 pub(super) async fn ensure(place: &Place, container: &str) -> Result<Image, ImageFailure> {
@@ -28,11 +37,30 @@ pub(super) async fn ensure(place: &Place, container: &str) -> Result<Image, Imag
     note(place, container, false, "Pulling", format!("Pulling image \"{reference}\""));
     let began = Instant::now();
     let credentials = credentials(place, reference).await;
-    match place.shared.images.pull(reference, credentials, |_| {}).await {
+    // Nobody closes the queue.
+    let _turn = place.shared.pulls.acquire().await;
+    let fetching = Instant::now();
+    let mut told = fetching;
+    let mut tell = |progress: Progress| {
+        if told.elapsed() >= TELL && progress.done < progress.total {
+            told = Instant::now();
+            let Progress { done, total } = progress;
+            note(place, container, false, "Pulling", format!("Pulling image \"{reference}\": {done} of {total} bytes"));
+        }
+    };
+    let mut outcome = Err(PullError::Unauthorized(reference.to_owned()));
+    for credentials in credentials {
+        outcome = place.shared.images.pull(reference, credentials, &mut tell).await;
+        // The next ones may be let in where these are not.
+        if !matches!(outcome, Err(PullError::Unauthorized(_))) {
+            break;
+        }
+    }
+    match outcome {
         Ok(image) => {
-            let took = began.elapsed().as_millis();
+            let (took, waited) = (fetching.elapsed().as_millis(), began.elapsed().as_millis());
             let message = format!(
-                "Successfully pulled image \"{reference}\" in {took}ms ({took}ms including waiting). Image size: {} bytes.",
+                "Successfully pulled image \"{reference}\" in {took}ms ({waited}ms including waiting). Image size: {} bytes.",
                 image.size
             );
             note(place, container, false, "Pulled", message);
@@ -66,51 +94,23 @@ fn default_policy(reference: &str) -> &'static str {
     if latest { "Always" } else { "IfNotPresent" }
 }
 
-async fn credentials(place: &Place, reference: &str) -> Option<Credentials> {
-    let names: BTreeSet<String> = place.spec()?.image_pull_secrets.iter().flatten().map(|r| r.name.clone()).collect();
-    if names.is_empty() {
-        return None;
-    }
-    let registry = registry(reference);
-    let secrets = objects::secrets(place, names).await.ok()?;
-    secrets.values().find_map(|secret| login(secret, registry))
-}
-
-/// The host that a reference names.
-fn registry(reference: &str) -> &str {
-    match reference.split_once('/') {
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
-        _ => "docker.io",
-    }
-}
-
-/// Credentials for `registry` in a Secret of type dockerconfigjson (or the older dockercfg).
-fn login(secret: &Secret, registry: &str) -> Option<Credentials> {
-    let data = secret.data.as_ref()?;
-    let auths = match data.get(".dockerconfigjson") {
-        Some(text) => serde_json::from_slice::<serde_json::Value>(&text.0).ok()?.get("auths")?.clone(),
-        None => serde_json::from_slice(&data.get(".dockercfg")?.0).ok()?,
-    };
-    let matches = |key: &str| {
-        let key = key.trim_start_matches("https://").trim_start_matches("http://");
-        let host = key.split('/').next().unwrap_or(key);
-        host == registry || registry == "docker.io" && host.ends_with("docker.io")
-    };
-    let (_, entry) = auths.as_object()?.iter().find(|(key, _)| matches(key))?;
-    let text = |name: &str| entry.get(name).and_then(|v| v.as_str()).map(str::to_owned);
-    if let (Some(username), Some(password)) = (text("username"), text("password")) {
-        return Some(Credentials { username, password });
-    }
-    let decoded = base64::engine::general_purpose::STANDARD.decode(text("auth")?).ok()?;
-    let decoded = String::from_utf8(decoded).ok()?;
-    let (username, password) = decoded.split_once(':')?;
-    Some(Credentials { username: username.to_owned(), password: password.to_owned() })
+/// Those to try in turn: the pod's, then the node's. None where nobody has any.
+async fn credentials(place: &Place, reference: &str) -> Vec<Option<Credentials>> {
+    let names = place.spec().into_iter().flat_map(|s| s.image_pull_secrets.iter().flatten()).map(|r| r.name.clone());
+    let names: BTreeSet<String> = names.collect();
+    let secrets =
+        if names.is_empty() { BTreeMap::new() } else { objects::secrets(place, names).await.unwrap_or_default() };
+    let file = place.shared.config.data_dir.join(DOCKER_CONFIG);
+    let own = tokio::fs::read(file).await.map(|text| Logins::of_config(&text)).unwrap_or_default();
+    let logins = secrets.values().map(Logins::of_secret).chain([own]);
+    let mut found: Vec<Option<Credentials>> = logins.flat_map(|l| l.fitting(reference)).map(Some).collect();
+    found.truncate(MOST_CREDENTIALS);
+    if found.is_empty() { vec![None] } else { found }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::ByteString;
 
     #[test]
     fn policy_follows_the_tag() {
@@ -124,19 +124,5 @@ mod tests {
         ] {
             assert_eq!(default_policy(reference), expected, "{reference}");
         }
-    }
-
-    #[test]
-    fn credentials_are_found_by_registry() {
-        let auth = base64::engine::general_purpose::STANDARD.encode("user:pa:ss");
-        let json = format!(
-            r#"{{"auths":{{"https://index.docker.io/v1/":{{"auth":"{auth}"}},"localhost:5000":{{"username":"u","password":"p"}}}}}}"#
-        );
-        let data = [(".dockerconfigjson".to_owned(), ByteString(json.into_bytes()))].into();
-        let secret = Secret { data: Some(data), ..Secret::default() };
-        let found = |reference: &str| login(&secret, registry(reference)).map(|c| (c.username, c.password));
-        assert_eq!(found("team/app:1"), Some(("user".to_owned(), "pa:ss".to_owned())));
-        assert_eq!(found("localhost:5000/app"), Some(("u".to_owned(), "p".to_owned())));
-        assert_eq!(found("other.example/app"), None);
     }
 }

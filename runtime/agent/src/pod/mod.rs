@@ -6,6 +6,7 @@ mod grpc;
 mod hooks;
 mod http;
 mod image;
+mod login;
 mod mounts;
 mod objects;
 mod place;

@@ -44,7 +44,9 @@ async fn sandbox(place: &Place) -> Result<Prepared> {
     let (here, addresses, cgroup) = (place.clone(), ips.clone(), pod.cgroup_parent.clone());
     blocking(move || {
         files::write(&here, &addresses)?;
-        Ok(here.shared.cgroups.create(&cgroup, &limits(&resources::pod(&here.pod)))?)
+        let limits = limits(&resources::pod(&here.pod));
+        let limits = Resources { pids_limit: here.shared.settings.pids_limit(), ..limits };
+        Ok(here.shared.cgroups.create(&cgroup, &limits)?)
     })
     .await?;
     let shim = Shim::start(&config.exe, &pod).await?;

@@ -32,7 +32,7 @@ pub(super) async fn run(place: &Place, containers: Vec<(String, u32)>) -> Result
 }
 
 fn room(place: &Place) -> Result<(), ResizeFailure> {
-    let allocatable = &place.shared.machine.capacity;
+    let allocatable = &place.shared.machine.allocatable;
     resources::fits(&place.pod, &[], allocatable).map_err(|s| ResizeFailure::Infeasible(s.to_string()))?;
     let slots = place.shared.pods.list();
     let others: Vec<Arc<Pod>> =

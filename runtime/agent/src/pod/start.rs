@@ -134,7 +134,7 @@ async fn environment(
         facts: Facts {
             pod_ips: ips.to_vec(),
             host_ips: vec![place.shared.config.node_ip],
-            allocatable: place.shared.machine.capacity.clone(),
+            allocatable: place.shared.machine.allocatable.clone(),
         },
     };
     let own = env::build(&place.pod, container, &sources)

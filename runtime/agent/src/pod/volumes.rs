@@ -97,7 +97,7 @@ async fn sources(place: &Place, ips: &[IpAddr], live: bool) -> Result<Vec<(Strin
     let facts = Facts {
         pod_ips: ips.to_vec(),
         host_ips: vec![config.node_ip],
-        allocatable: place.shared.machine.capacity.clone(),
+        allocatable: place.shared.machine.allocatable.clone(),
     };
     let mut out = Vec::new();
     for volume in volumes {

@@ -3,6 +3,7 @@
 use crate::pod::{PodActor, PodMsg};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use k8s_openapi::api::core::v1::Pod;
+use podium_lifecycle::eviction::Eviction;
 use podium_oci::Shim;
 use podium_supervision::Handle;
 use serde_json::Value;
@@ -31,6 +32,7 @@ pub(crate) struct PodSlot {
     pub view: ArcSwapOption<PodView>,
     pub handle: Handle<PodActor>,
     removed: AtomicBool,
+    eviction: ArcSwapOption<Eviction>,
 }
 
 impl PodSlot {
@@ -41,6 +43,7 @@ impl PodSlot {
             view: ArcSwapOption::empty(),
             handle: Handle::new(),
             removed: AtomicBool::new(false),
+            eviction: ArcSwapOption::empty(),
         }
     }
     /// The API changed the pod.
@@ -52,6 +55,14 @@ impl PodSlot {
     pub fn remove(&self) {
         self.removed.store(true, SeqCst);
         self.tell();
+    }
+    /// The pod must leave the node.
+    pub fn evict(&self, eviction: Eviction) {
+        self.eviction.store(Some(Arc::new(eviction)));
+        self.tell();
+    }
+    pub fn eviction(&self) -> Option<Arc<Eviction>> {
+        self.eviction.load_full()
     }
     pub fn removed(&self) -> bool {
         self.removed.load(SeqCst)

@@ -86,7 +86,7 @@ impl PodMachine {
 
     /// Ends what runs, then everything else.
     fn close(&mut self, now: Timestamp, out: &mut Vec<Action>) {
-        let grace = match self.deletion {
+        let grace = match self.end_by() {
             Some(by) => by.duration_since(now).as_secs().max(0),
             None => self.grace(),
         };

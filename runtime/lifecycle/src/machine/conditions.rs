@@ -22,7 +22,13 @@ impl PodMachine {
             ("PodScheduled", Ok(())),
         ];
         let resize = self.resize_condition(now);
-        let fresh = list.drain(..).map(|(kind, outcome)| self.condition(kind, outcome, now)).chain(resize).collect();
+        let disruption = self.disruption(now);
+        let fresh = list
+            .drain(..)
+            .map(|(kind, outcome)| self.condition(kind, outcome, now))
+            .chain(resize)
+            .chain(disruption)
+            .collect();
         self.conditions = fresh;
         self.conditions.clone().into()
     }

@@ -7,6 +7,7 @@ mod advance;
 mod apply;
 mod conditions;
 mod container;
+mod evict;
 mod resize;
 mod restore;
 mod roster;
@@ -117,6 +118,13 @@ pub enum Event {
         reason: String,
         /// `pod.status.message`
         message: String,
+    },
+    /// The pod must leave the node that runs short, or holds more than it may; it becomes Failed.
+    Evict {
+        /// `pod.status.message`
+        message: String,
+        /// The pod's own grace, but no more than this.
+        grace_seconds: i64,
     },
     /// A container's image is there.
     Image {
@@ -287,6 +295,8 @@ pub struct PodMachine {
     started_at: Timestamp,
     /// Deadline of a requested deletion: the latest moment for SIGKILL.
     deletion: Option<Timestamp>,
+    /// Deadline of an eviction, likewise.
+    evicted_by: Option<Timestamp>,
     removed: bool,
     confirmed: bool,
     forgotten: bool,

@@ -48,11 +48,12 @@ impl PodMachine {
             host_ips,
             started_at: status.and_then(|s| s.start_time.as_ref()).map_or(now, |t| t.0),
             deletion: None,
+            evicted_by: None,
             removed: false,
             confirmed: false,
             forgotten: false,
             failure: status
-                .filter(|_| terminal.is_some())
+                .filter(|s| terminal.is_some() || s.reason.as_deref() == Some(super::evict::EVICTED))
                 .and_then(|s| Some((s.reason.clone()?, s.message.clone().unwrap_or_default())))
                 .map(|(reason, message)| super::Failure { reason, message }),
             terminal,

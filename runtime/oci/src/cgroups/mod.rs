@@ -4,6 +4,7 @@
 //! Deliberately absent: systemd's cgroup driver. A path is absolute below each hierarchy's mount point and is the same
 //! in all of them.
 
+mod figures;
 mod usage;
 
 use std::collections::BTreeMap;

@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 pub use session::{AttachSession, Events, ExecSession, ExecWait};
 pub use streams::{Reader, Terminal, Writer};
 
-use crate::config::{ContainerConfig, ContainerRecord, ContainerState, ExecConfig, PodConfig, Started, Stats};
+use crate::config::{ContainerConfig, ContainerRecord, ContainerState, ExecConfig, PodConfig, Started};
 use crate::error::{Context, Error, Result, RunError};
 use crate::shim::{READY, SHIM, cleanup, is_held};
 use crate::wire::{Reply, Request};
@@ -134,14 +134,6 @@ impl Shim {
     /// Forgets an ended container: its record, cgroup and bundle.
     pub async fn delete(&self, id: &str) -> Result<()> {
         self.done(Request::Delete { id: id.to_owned() }).await
-    }
-
-    /// Usage of each running container, by id.
-    pub async fn stats(&self) -> Result<Vec<(String, Stats)>> {
-        match self.ask(&Request::Stats).await? {
-            Reply::Usage(stats) => Ok(stats),
-            other => Err(unexpected(other)),
-        }
     }
 
     /// Opens the log anew after it was moved away. (Rotation by size needs no help.)

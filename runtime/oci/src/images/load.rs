@@ -93,6 +93,7 @@ pub(super) fn image(store: &Store, id: String, config: ImageConfig, layers: Vec<
 
 pub(super) fn load(store: &Store, path: &Path) -> Result<Vec<String>> {
     let archive = Archive::open(path)?;
+    let _kept = store.keep()?;
     if archive.has("index.json") {
         let index: Document = archive.document("index.json")?;
         let mut names = Vec::new();

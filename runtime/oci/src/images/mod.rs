@@ -3,6 +3,7 @@
 //! Layers are unpacked once, each into a directory of its own in overlayfs form, and shared by all images that have
 //! them. Deliberately absent: building and pushing.
 
+mod fetch;
 mod layer;
 mod load;
 mod mount;
@@ -123,13 +124,19 @@ impl Images {
         self.store.list()
     }
 
+    /// Bytes of all unpacked layers.
+    pub fn used_bytes(&self) -> u64 {
+        self.store.used_bytes()
+    }
+
     /// Removes a name; the image goes with its last name. By image ID: all names. Its layers go when no other image
     /// has them; do not remove what a container uses.
     pub fn remove(&self, reference: &str) -> Result<()> {
         self.store.remove(reference)
     }
 
-    /// Removes layers that no image has (of broken pulls); returns how many.
+    /// Removes layers that no image has (of broken pulls); returns how many. While something is being pulled or loaded,
+    /// none.
     pub fn collect_garbage(&self) -> Result<usize> {
         self.store.collect_garbage()
     }

@@ -1,28 +1,27 @@
 //! Pulls from a registry (OCI distribution spec): manifest, config, then the layers that are missing.
 
-use std::io::{self, Read};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use oci_client::client::Client;
 use oci_client::errors::{OciDistributionError, OciErrorCode};
-use oci_client::manifest::OciDescriptor;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Reference, RegistryOperation};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
-use tokio::sync::mpsc;
 
 use super::registry::{Endpoint, RegistryConfig};
 use super::store::Store;
-use super::{Credentials, Image, Progress, layer, reference};
+use super::{Credentials, Image, Progress, fetch, reference};
 use crate::error::{Error, PullError};
 
 /// Layers fetched at once.
 const PARALLEL_LAYERS: usize = 3;
-/// Pieces of a layer between network and unpacking.
-const QUEUE: usize = 16;
+/// How often progress is told while bytes come.
+const TELL: Duration = Duration::from_millis(200);
 /// A config or manifest beyond this is refused (as registries do).
 const MAX_DOCUMENT_BYTES: usize = 4 << 20;
 /// Layers of an image; overlayfs takes no more of ours.
@@ -87,10 +86,10 @@ pub(super) fn choose(entries: &[Entry]) -> Option<&Entry> {
 }
 
 /// Where an image is asked for.
-struct Source<'a> {
-    client: Client,
+pub(super) struct Source<'a> {
+    pub client: Client,
     auth: RegistryAuth,
-    at: Reference,
+    pub at: Reference,
     /// As the user wrote it, for messages.
     given: &'a str,
 }
@@ -103,6 +102,9 @@ pub(super) async fn pull(
     mut progress: impl FnMut(Progress) + Send,
 ) -> Result<Image, PullError> {
     let wanted = reference::parse(given)?;
+    // What it brings stays until the image is whole.
+    let keeper = store.clone();
+    let _kept = tokio::task::spawn_blocking(move || keeper.keep()).await.map_err(|e| Error::Shim(e.to_string()))??;
     let mut failure = PullError::NotFound(given.to_owned());
     for endpoint in registries.endpoints(wanted.registry()) {
         let source = source(registries, &endpoint, &wanted, given, credentials.as_ref())?;
@@ -150,18 +152,21 @@ impl Source<'_> {
             return Err(self.corrupt("its config does not fit its layers"));
         }
         let total = layers.iter().map(|layer| layer.size).sum();
-        let mut done = 0;
-        let jobs = layers
-            .into_iter()
-            .zip(diff_ids.clone())
-            .map(|(blob, diff_id)| async move { self.layer(store.clone(), &blob, diff_id).await.map(|()| blob.size) });
+        let received = AtomicU64::new(0);
+        let jobs = layers.into_iter().zip(diff_ids.clone()).map(|(blob, diff_id)| {
+            let (store, received) = (store.clone(), &received);
+            async move { self.layer(store, &blob, diff_id, received).await }
+        });
         let mut jobs = stream::iter(jobs).buffer_unordered(PARALLEL_LAYERS);
-        progress(Progress { done, total });
-        while let Some(size) = jobs.try_next().await? {
-            done += size;
-            progress(Progress { done, total });
+        let mut tick = tokio::time::interval(TELL);
+        loop {
+            tokio::select! {
+                job = jobs.try_next() => if job?.is_none() { break },
+                _ = tick.tick() => progress(Progress { done: received.load(Relaxed).min(total), total }),
+            }
         }
         drop(jobs);
+        progress(Progress { done: total, total });
         let name = reference::name(wanted);
         let image = super::load::image(store, config.digest, image_config, diff_ids)?;
         let repository = format!("{}/{}", wanted.registry(), wanted.repository());
@@ -211,54 +216,7 @@ impl Source<'_> {
         Ok(bytes)
     }
 
-    /// Fetches a layer and unpacks it as it comes.
-    async fn layer(&self, store: Arc<Store>, blob: &Descriptor, diff_id: String) -> Result<(), PullError> {
-        if store.has_layer(&diff_id)? {
-            return Ok(());
-        }
-        let mut stream = self.open(blob).await?;
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let digest = blob.digest.clone();
-        let unpacking = tokio::task::spawn_blocking(move || {
-            layer::store(&store, Pieces { receiver, piece: Bytes::new() }, Some(&digest), &diff_id)
-        });
-        let mut broken = None;
-        while let Some(piece) = stream.next().await {
-            let stop = piece.is_err();
-            let message = match piece {
-                Ok(piece) => Ok(piece),
-                Err(error) => {
-                    broken = Some(error.to_string());
-                    Err(error)
-                }
-            };
-            // Unpacking gave up; its reason comes below.
-            if sender.send(message).await.is_err() || stop {
-                break;
-            }
-        }
-        drop(sender);
-        let result = unpacking.await.map_err(|error| Error::Shim(error.to_string()))?;
-        match (result, broken) {
-            (Ok(()), _) => Ok(()),
-            (Err(error @ Error::Io { .. }), None) => Err(error.into()),
-            (Err(_), Some(reason)) if !reason.contains("digest") => Err(PullError::Unavailable(reason)),
-            (Err(error), _) => Err(self.corrupt(&error.to_string())),
-        }
-    }
-
-    async fn open(&self, blob: &Descriptor) -> Result<stream::BoxStream<'static, io::Result<Bytes>>, PullError> {
-        let descriptor = OciDescriptor {
-            media_type: blob.media_type.clone(),
-            digest: blob.digest.clone(),
-            size: i64::try_from(blob.size).unwrap_or(i64::MAX),
-            ..OciDescriptor::default()
-        };
-        let sized = self.client.pull_blob_stream(&self.at, &descriptor).await.map_err(|error| self.failed(error))?;
-        Ok(sized.stream)
-    }
-
-    fn failed(&self, error: OciDistributionError) -> PullError {
+    pub fn failed(&self, error: OciDistributionError) -> PullError {
         let name = self.given.to_owned();
         match error {
             OciDistributionError::ImageManifestNotFoundError(_) => PullError::NotFound(name),
@@ -284,35 +242,15 @@ impl Source<'_> {
 
     fn interrupted(&self, error: io::Error) -> PullError {
         let text = error.to_string();
-        if text.to_lowercase().contains("digest") { self.corrupt(&text) } else { PullError::Unavailable(text) }
+        if fetch::is_mismatch(&text) { self.corrupt(&text) } else { PullError::Unavailable(text) }
     }
 
-    fn corrupt(&self, reason: &str) -> PullError {
+    pub fn corrupt(&self, reason: &str) -> PullError {
         PullError::Corrupt { reference: self.given.to_owned(), reason: reason.to_owned() }
     }
 
     fn broken(&self, error: impl std::fmt::Display) -> PullError {
         self.corrupt(&error.to_string())
-    }
-}
-
-/// The network's pieces as a blocking reader.
-struct Pieces {
-    receiver: mpsc::Receiver<io::Result<Bytes>>,
-    piece: Bytes,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.piece = piece?,
-                None => return Ok(0),
-            }
-        }
-        let length = buffer.len().min(self.piece.len());
-        buffer[..length].copy_from_slice(&self.piece.split_to(length));
-        Ok(length)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything arrives by rename, so what is there is whole. `lock` serialises writers of all processes; readers look
 //! at the small directory of records each time, so an image loaded by the command line is seen by the agent at once.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 use tempfile::TempDir;
 
+use super::fetch::Turns;
 use super::{Image, reference};
 use crate::error::{Context, Error, Result};
 
@@ -21,16 +23,21 @@ const EMPTY: &str = "empty";
 pub(super) struct Store {
     root: PathBuf,
     layers: PathBuf,
+    turns: Turns,
 }
 
 impl Store {
     pub fn open(root: &Path) -> Result<Store> {
         let root = std::path::absolute(root).at("resolve", root)?;
-        let store = Store { layers: root.join("layers"), root };
+        let store = Store { layers: root.join("layers"), root, turns: Turns::default() };
         for dir in [&store.layers, &store.root.join("images"), &store.root.join("staging")] {
             fs::create_dir_all(dir).at("create", dir)?;
         }
         Ok(store)
+    }
+
+    pub fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     pub fn layers(&self) -> &Path {
@@ -149,7 +156,13 @@ impl Store {
         self.collect_garbage().map(drop)
     }
 
+    /// Until this is dropped, in whatever process, no layer is removed.
+    pub fn keep(&self) -> Result<Flock<File>> {
+        self.flock("keep", FlockArg::LockShared)
+    }
+
     pub fn collect_garbage(&self) -> Result<usize> {
+        let Ok(_alone) = self.flock("keep", FlockArg::LockExclusiveNonblock) else { return Ok(0) };
         let _lock = self.lock()?;
         let mut used = vec![EMPTY.to_owned()];
         for layer in self.list().iter().flat_map(|image| &image.layers) {
@@ -165,6 +178,12 @@ impl Store {
         Ok(removed)
     }
 
+    /// Bytes of all layers, each counted once.
+    pub fn used_bytes(&self) -> u64 {
+        let layers: BTreeSet<String> = self.list().into_iter().flat_map(|image| image.layers).collect();
+        layers.iter().filter_map(|layer| self.layer_size(layer).ok()).sum()
+    }
+
     fn record(&self, id: &str) -> Result<PathBuf> {
         Ok(self.root.join("images").join(format!("{}.json", hex_of(id)?)))
     }
@@ -178,9 +197,13 @@ impl Store {
     }
 
     fn lock(&self) -> Result<Flock<File>> {
-        let path = self.root.join("lock");
+        self.flock("lock", FlockArg::LockExclusive)
+    }
+
+    fn flock(&self, name: &str, kind: FlockArg) -> Result<Flock<File>> {
+        let path = self.root.join(name);
         let file = File::options().create(true).write(true).truncate(false).open(&path).at("open", &path)?;
-        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).at("lock", &path)
+        Flock::lock(file, kind).map_err(|(_, error)| error).at("lock", &path)
     }
 }
 

@@ -28,7 +28,6 @@ impl Server {
                 Ok(Some(Reply::Done))
             }
             Request::State => Ok(Some(Reply::Records(self.containers.values().map(|c| c.record.clone()).collect()))),
-            Request::Stats => Ok(Some(self.usage())),
             Request::Signal { id, signal } => self.signal(&id, signal).map(|()| Some(Reply::Done)),
             Request::Delete { id } => self.delete(&id).map(|()| Some(Reply::Done)),
             Request::ReopenLog { id } => self.reopen_log(&id).map(|()| Some(Reply::Done)),
@@ -84,12 +83,6 @@ impl Server {
         self.discard(id);
         self.containers.remove(id);
         Ok(())
-    }
-
-    fn usage(&self) -> Reply {
-        let running = self.containers.iter().filter(|(_, container)| container.is_running());
-        let stats = running.filter_map(|(id, _)| Some((id.clone(), self.pod.cgroups.stats(&self.cgroup(id)).ok()?)));
-        Reply::Usage(stats.collect())
     }
 
     fn reopen_log(&mut self, id: &str) -> Result<()> {

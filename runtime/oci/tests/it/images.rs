@@ -6,11 +6,14 @@ use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use podium_oci::{Credentials, Endpoints, Images, PullError, RegistryConfig, normalize, unmount};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fixture::{PATIENCE, able};
 
@@ -359,6 +362,68 @@ async fn a_registry_is_pulled_from_checked_and_mirrored() {
     assert!(matches!(error, PullError::Corrupt { .. }), "{error:?}");
     assert!(images.get(&forged).is_none());
     assert_eq!(fs::read_dir(dir.path().join("images/layers")).unwrap().count(), 3);
+}
+
+/// Bytes that pass before a connection is cut.
+const CUT_AFTER: usize = 400_000;
+
+/// A registry behind a bad line: every connection is cut after so many bytes of answers, which are counted.
+async fn bad_line(port: u16) -> (u16, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (own, passed) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let count = passed.clone();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let count = count.clone();
+            tokio::spawn(async move {
+                let registry = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                let ((mut asks, mut hears), (mut answers, mut told)) = (client.into_split(), registry.into_split());
+                let up = tokio::spawn(async move { tokio::io::copy(&mut asks, &mut told).await });
+                let mut bytes = [0; 8192];
+                let mut sent = 0;
+                while let Ok(length @ 1..) = answers.read(&mut bytes).await {
+                    sent += length;
+                    count.fetch_add(length, SeqCst);
+                    if hears.write_all(&bytes[..length]).await.is_err() || sent > CUT_AFTER {
+                        break;
+                    }
+                }
+                up.abort();
+            });
+        }
+    });
+    (own, passed)
+}
+
+#[tokio::test]
+async fn broken_layers_are_continued_and_fetched_once() {
+    let Some(registry) = Registry::start(false).await else { return };
+    // It does not compress.
+    let noise: Vec<u8> = (0..50_000_u32).flat_map(|n| Sha256::digest(n.to_le_bytes())).collect();
+    registry.push("library/noise:1", &[archive(&[("noise", FILE, &noise)])], None);
+    let (port, passed) = bad_line(registry.port).await;
+    let dir = tempfile::tempdir().unwrap();
+    let mirror = Endpoints { endpoints: vec![format!("http://127.0.0.1:{port}")] };
+    let registries =
+        RegistryConfig { mirrors: BTreeMap::from([("docker.io".into(), mirror)]), ..RegistryConfig::default() };
+    let images = Images::open(&dir.path().join("images"), registries).unwrap();
+    let (mut steps, mut others) = (Vec::new(), Vec::new());
+    let (first, second) = tokio::join!(
+        images.pull("noise:1", None, |progress| steps.push(progress.done)),
+        images.pull("noise:1", None, |progress| others.push(progress.done)),
+    );
+    assert_eq!(first.unwrap().id, second.unwrap().id);
+    let passed = passed.load(SeqCst);
+    assert!(passed > noise.len() && passed < noise.len() * 3 / 2, "{passed} bytes for {}", noise.len());
+    assert!(steps.is_sorted() && others.is_sorted(), "{steps:?} {others:?}");
+    // One of them fetched, the other one waited.
+    let told = |steps: &[u64]| steps.iter().filter(|done| **done > 0).count();
+    assert!(told(&steps).max(told(&others)) > 1, "{steps:?} {others:?}");
+    let image = images.get("noise:1").unwrap();
+    let rootfs = images.mount(&image, &dir.path().join("c")).unwrap();
+    assert_eq!(fs::read(rootfs.join("noise")).unwrap(), noise);
+    unmount(&dir.path().join("c")).unwrap();
+    assert_eq!(images.used_bytes(), image.size);
 }
 
 #[tokio::test]

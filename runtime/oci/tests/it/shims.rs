@@ -79,13 +79,16 @@ async fn usage_is_measured_and_starting_is_fast() {
         .run(&pod.container("c", "x=$(head -c 1000000 /dev/zero | /bin/busybox tr '\\0' x); sleep 100; true"))
         .await
         .unwrap();
+    let cgroups = podium_oci::cgroups::Cgroups::detect().unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        let stats = pod.shim.stats().await.unwrap();
-        let (id, usage) = &stats[0];
-        assert_eq!(id, "c");
+        let usage = cgroups.stats(&format!("{}/c", pod.config.cgroup_parent)).unwrap();
         if usage.cpu_usage_nanos > 0 && usage.memory_rss_bytes > 1_000_000 && usage.pids >= 1 {
             assert!(usage.memory_working_set_bytes <= usage.memory_usage_bytes);
+            let machine = cgroups.stats("/").unwrap();
+            assert!(machine.cpu_usage_nanos > usage.cpu_usage_nanos, "{machine:?}");
+            assert!(machine.memory_working_set_bytes > usage.memory_working_set_bytes, "{machine:?}");
+            assert!(cgroups.stats("/no-such-group").is_err());
             break;
         }
         assert!(Instant::now() < deadline, "{usage:?}");

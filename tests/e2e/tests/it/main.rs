@@ -7,6 +7,7 @@ mod clients;
 mod demo;
 mod healing;
 mod network;
+mod node;
 mod pods;
 mod streams;
 mod workloads;
