@@ -1,14 +1,15 @@
 //! The way of a request: who, where to, may they, is there room, do it.
 
 use super::{
-    answer, app::App, body, discover, negotiate::Form, params::Params, path, read, review, streams, watch, write,
+    answer, app::App, body, core, discover, limits, negotiate::Form, params::Params, path, proxy, read, review,
+    streams, watch, write,
 };
 use crate::{
     auth::{
         authenticate,
         authorize::{Attributes, authorize},
     },
-    user::User,
+    user::{NODES, User},
     verbs::WriteOptions,
 };
 use actix_web::{
@@ -17,13 +18,16 @@ use actix_web::{
     web::{Data, Payload},
 };
 use futures_util::FutureExt;
-use path::Target;
+use path::{PROXY, Target};
 use podium_machinery::protobuf;
 use podium_types::{ApiError, registry};
 use std::panic::AssertUnwindSafe;
 
 /// Subresources whose requests last as long as the client likes.
-const STREAMS: &[&str] = &["exec", "attach", "portforward", "log"];
+const STREAMS: &[&str] = &["exec", "attach", "portforward", "log", PROXY];
+
+/// What keeps nodes alive.
+const LEASES: &str = "leases.coordination.k8s.io";
 
 /// The user of a connection's client certificate.
 #[derive(Clone)]
@@ -76,7 +80,7 @@ pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>
 type Unread = Option<Payload>;
 
 /// The body, for the handler that reads it.
-fn take(payload: &mut Unread) -> Result<Payload, ApiError> {
+pub(crate) fn take(payload: &mut Unread) -> Result<Payload, ApiError> {
     payload.take().ok_or_else(|| ApiError::internal("the body was read before"))
 }
 
@@ -93,8 +97,15 @@ async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> 
     if let Some(kind) = review::find(&segments) {
         return review::answer(&request, take(payload)?, kind, &user).await;
     }
+    if let Some(resource) = core::find(&segments) {
+        return core::answer(&request, payload, &resource, user, app).await;
+    }
+    let mut params = Params::parse(request.query_string())?;
+    let segments = path::without_watch(segments, || params.watch_all());
     let target = path::target(&segments)?;
-    let params = Params::parse(request.query_string())?;
+    if params.flag("watch") && !target.name.is_empty() {
+        params.select(&target.name);
+    }
     let Some(verb) = verb(request.method(), &target, &params) else { return Err(ApiError::method_not_allowed()) };
     let request = Request { http: request, user, target, params };
     let resource = request.target.kind.resource;
@@ -131,7 +142,9 @@ fn verb(method: &Method, target: &Target, params: &Params) -> Option<&'static st
         Method::PUT if !collection => Some("update"),
         Method::PATCH if !collection => Some("patch"),
         Method::DELETE if collection => Some("deletecollection"),
-        Method::DELETE if target.subresource.is_empty() => Some("delete"),
+        Method::DELETE if target.subresource.is_empty() || target.subresource == PROXY => Some("delete"),
+        // Kubernetes asks for no verb, which a rule for all of them allows.
+        Method::OPTIONS if target.subresource == PROXY => Some(""),
         _ => None,
     }
 }
@@ -156,14 +169,30 @@ async fn serve(
         },
     )?;
     let verbs = kind.subresource(&target.subresource).map_or(kind.verbs, |s| s.verbs);
-    if !verbs.contains(&verb) {
+    if !verbs.contains(&verb) && !verb.is_empty() {
         return Err(ApiError::method_not_allowed());
     }
     let streams = STREAMS.contains(&target.subresource.as_str());
-    let exempt = verb == "watch" || streams || kind.resource == "leases.coordination.k8s.io";
+    let lasts = verb == "watch" || streams;
+    let exempt = lasts || (kind.resource == LEASES && request.user.is_in(NODES));
     let writes = !matches!(verb, "get" | "list");
-    let _place = if exempt { None } else { Some(app.limits.enter(writes)?) };
+    let _place = if exempt { None } else { Some(app.limits.enter(&request.user, writes)?) };
+    if lasts {
+        return perform(request, payload, verb, app).await;
+    }
+    limits::in_time(request.params.timeout()?, perform(request, payload, verb, app)).await
+}
+
+async fn perform(
+    request: Request,
+    payload: &mut Unread,
+    verb: &'static str,
+    app: &Data<App>,
+) -> Result<HttpResponse, ApiError> {
+    let target = &request.target;
+    let streams = STREAMS.contains(&target.subresource.as_str());
     match verb {
+        _ if target.subresource == PROXY => proxy::serve(request, take(payload)?, app).await,
         _ if streams => streams::serve(request, take(payload)?, app).await,
         "get" => read::get(&request, app).await,
         "list" => read::list(&request, app).await,

@@ -19,8 +19,12 @@ mod apply;
 mod binary;
 mod http2;
 mod kinds;
+mod overload;
+mod proxy;
 mod reads;
 mod relay;
+mod spdy;
+mod walk;
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
@@ -61,7 +65,7 @@ fn with_server<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F) {
 
 impl Cluster {
     async fn connect(&self, pki: Option<&Path>) -> http1::SendRequest<Full<Bytes>> {
-        let mut config = tls::client(self.pki.path()).unwrap();
+        let mut config = tls::client(pki.unwrap_or(self.pki.path())).unwrap();
         if pki.is_none() {
             let provider = Arc::new(rustls::crypto::ring::default_provider());
             config = rustls::ClientConfig::builder_with_provider(provider)

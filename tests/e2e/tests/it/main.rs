@@ -9,4 +9,5 @@ mod healing;
 mod network;
 mod node;
 mod pods;
+mod streams;
 mod workloads;
