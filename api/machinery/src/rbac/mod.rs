@@ -4,6 +4,7 @@
 //! words of refusals, which are the server's.
 
 mod cover;
+pub mod defaults;
 mod policy;
 mod rule;
 

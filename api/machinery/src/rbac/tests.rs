@@ -174,3 +174,88 @@ proptest! {
         prop_assert_eq!(uncovered.is_empty(), model, "{:?}", uncovered);
     }
 }
+
+/// The default policy, with the rules of joined roles filled in as the controller would.
+fn default_policy() -> Policy {
+    let mut roles = defaults::cluster_roles();
+    // `view` is joined into `edit`, and that into `admin`.
+    for _ in 0..3 {
+        let all = roles.clone();
+        for role in &mut roles {
+            let label = role["aggregationRule"]["clusterRoleSelectors"][0]["matchLabels"].clone();
+            let Some(label) = label.as_object().and_then(|l| l.keys().next()) else { continue };
+            let parts = all.iter().filter(|part| !part["metadata"]["labels"][label].is_null());
+            role["rules"] = parts.flat_map(|part| part["rules"].as_array().cloned().unwrap_or_default()).collect();
+        }
+    }
+    let name = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
+    let mut bindings: Vec<_> = defaults::cluster_role_bindings();
+    for (user, role) in [("viewer", "view"), ("editor", "edit"), ("boss", "admin")] {
+        let subjects = json!([{"kind": "User", "name": user}]);
+        bindings.push(json!({"metadata": {"name": user, "namespace": "a"},
+            "roleRef": {"kind": "ClusterRole", "name": role}, "subjects": subjects}));
+    }
+    Policy::new(
+        roles.iter().map(|role| Arc::new(Role::parse("", &name(role), role))),
+        bindings.iter().map(|binding| {
+            let namespace = binding["metadata"]["namespace"].as_str().unwrap_or_default();
+            Arc::new(Binding::parse(namespace, &name(binding), binding))
+        }),
+    )
+}
+
+#[test]
+fn default_roles_let_do_what_their_names_say() {
+    let policy = default_policy();
+    let table = [
+        ("root", "system:masters", "", "delete", "nodes:n", true),
+        ("root", "system:masters", "", "post", "/anything", true),
+        ("jane", "system:authenticated", "", "get", "/openapi/v3", true),
+        ("jane", "system:authenticated", "", "get", "/metrics", false),
+        ("jane", "system:authenticated", "", "create", "authorization.k8s.io!selfsubjectaccessreviews", true),
+        ("jane", "system:authenticated", "a", "list", "pods", false),
+        ("nobody", "system:unauthenticated", "", "get", "/version", true),
+        ("nobody", "system:unauthenticated", "", "get", "/api", false),
+        ("prom", "system:monitoring", "", "get", "/metrics", true),
+        ("viewer", "", "a", "list", "pods", true),
+        ("viewer", "", "a", "get", "pods/log:p", true),
+        ("viewer", "", "a", "get", "pods/explain:p", true),
+        ("viewer", "", "a", "list", "metrics.k8s.io!pods", true),
+        ("viewer", "", "a", "list", "secrets", false),
+        ("viewer", "", "a", "create", "pods", false),
+        ("viewer", "", "b", "list", "pods", false),
+        ("editor", "", "a", "list", "pods", true),
+        ("editor", "", "a", "create", "apps!deployments", true),
+        ("editor", "", "a", "create", "pods/exec:p", true),
+        ("editor", "", "a", "get", "secrets:s", true),
+        ("editor", "", "a", "create", "rbac.authorization.k8s.io!roles", false),
+        ("editor", "", "a", "update", "resourcequotas:q", false),
+        ("boss", "", "a", "create", "rbac.authorization.k8s.io!roles", true),
+        ("boss", "", "a", "delete", "batch!jobs:j", true),
+        ("boss", "", "", "list", "nodes", false),
+        ("system:kube-scheduler", "", "x", "create", "pods/binding:p", true),
+        ("system:kube-proxy", "", "", "watch", "discovery.k8s.io!endpointslices", true),
+    ];
+    for (user, group, namespace, verb, what, allowed) in table {
+        let groups = [group.to_owned()];
+        let decided = policy.decide(&Subject { user, groups: &groups }, namespace, &ask(verb, what));
+        assert_eq!(decided.is_some(), allowed, "{user} {verb} {what} in {namespace:?}");
+    }
+}
+
+#[test]
+fn what_comes_with_the_cluster_is_mended_and_otherwise_left_alone() {
+    for wanted in defaults::cluster_roles().iter().chain(&defaults::cluster_role_bindings()) {
+        assert_eq!(defaults::reconcile(wanted, wanted), None, "{wanted}");
+        let mut spoilt = wanted.clone();
+        spoilt["rules"] = json!([{"verbs": ["own"], "apiGroups": ["x"], "resources": ["y"]}]);
+        spoilt["subjects"] = json!([{"kind": "User", "name": "own"}]);
+        spoilt["metadata"]["labels"] = json!({"own": "label"});
+        let mended = defaults::reconcile(&spoilt, wanted).unwrap();
+        assert_eq!(defaults::reconcile(&mended, wanted), None);
+        assert_eq!((&mended["rules"][0]["verbs"][0], &mended["subjects"][0]["name"]), (&json!("own"), &json!("own")));
+        assert_eq!(mended["metadata"]["labels"]["own"], "label");
+        spoilt["metadata"]["annotations"] = json!({"rbac.authorization.kubernetes.io/autoupdate": "false"});
+        assert_eq!(defaults::reconcile(&spoilt, wanted), None);
+    }
+}

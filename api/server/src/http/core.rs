@@ -1,10 +1,7 @@
 //! Resources of core that are not stored: `bindings`, an older way to bind a pod, and `componentstatuses`.
 
 use super::{answer, app::App, body, entry, params::Params};
-use crate::{
-    auth::authorize::{Attributes, authorize},
-    user::User,
-};
+use crate::{auth::authorize::Attributes, user::User};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, StatusCode, header},
@@ -51,7 +48,7 @@ pub(crate) async fn answer(
         Method::POST => "create",
         _ => return Err(ApiError::method_not_allowed()),
     };
-    authorize(
+    app.api.authorize(
         &user,
         &Attributes {
             verb,

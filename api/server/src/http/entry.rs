@@ -1,16 +1,13 @@
 //! The way of a request: who, where to, may they, is there room, do it.
 
 use super::{
-    answer, app::App, body, core, discover, limits, negotiate::Form, params::Params, path, proxy, read, review,
+    answer, app::App, apply, body, core, discover, limits, negotiate::Form, params::Params, path, proxy, read, review,
     streams, watch, write,
 };
 use crate::{
-    auth::{
-        authenticate,
-        authorize::{Attributes, authorize},
-    },
+    auth::{authenticate, authorize::Attributes, impersonate::impersonate},
     user::{NODES, User},
-    verbs::WriteOptions,
+    verbs::{CREATE_ON_UPDATE, WriteOptions},
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -25,6 +22,9 @@ use std::panic::AssertUnwindSafe;
 
 /// Subresources whose requests last as long as the client likes.
 const STREAMS: &[&str] = &["exec", "attach", "portforward", "log", PROXY];
+
+/// Those of them that let a client act within a pod.
+const RUN: &[&str] = &["exec", "attach", "portforward"];
 
 /// What keeps nodes alive.
 const LEASES: &str = "leases.coordination.k8s.io";
@@ -90,12 +90,14 @@ async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> 
         return response;
     }
     app.started()?;
-    let user = authenticate(&request, app)?;
-    if let Some(response) = discover::documents(&request, &segments, app)? {
-        return Ok(response);
+    let headers = request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let user = impersonate(&app.api, authenticate(&request, app)?, headers)?;
+    if path::is_document(&segments) {
+        app.api.authorize_path(&user, http_verb(request.method()), request.path())?;
+        return discover::documents(&request, &segments, app)?.ok_or_else(ApiError::no_such_path);
     }
-    if let Some(kind) = review::find(&segments) {
-        return review::answer(&request, take(payload)?, kind, &user).await;
+    if let Some(review) = review::find(&segments) {
+        return review::answer(&request, take(payload)?, &review, &user, app).await;
     }
     if let Some(resource) = core::find(&segments) {
         return core::answer(&request, payload, &resource, user, app).await;
@@ -131,6 +133,18 @@ pub(crate) fn peer(der: &[u8]) -> Option<Peer> {
     authenticate::of_certificate(der).map(Peer)
 }
 
+/// The verb of a request for a path that is no resource.
+fn http_verb(method: &Method) -> &'static str {
+    match *method {
+        Method::GET | Method::HEAD => "get",
+        Method::POST => "post",
+        Method::PUT => "put",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
+        _ => "options",
+    }
+}
+
 fn verb(method: &Method, target: &Target, params: &Params) -> Option<&'static str> {
     let collection = target.name.is_empty();
     match *method {
@@ -157,17 +171,7 @@ async fn serve(
 ) -> Result<HttpResponse, ApiError> {
     let target = &request.target;
     let kind = target.kind;
-    authorize(
-        &request.user,
-        &Attributes {
-            verb,
-            group: kind.group,
-            resource: kind.plural,
-            subresource: &target.subresource,
-            namespace: &target.namespace,
-            name: &target.name,
-        },
-    )?;
+    permit(&request, verb, app)?;
     let verbs = kind.subresource(&target.subresource).map_or(kind.verbs, |s| s.verbs);
     if !verbs.contains(&verb) && !verb.is_empty() {
         return Err(ApiError::method_not_allowed());
@@ -181,6 +185,35 @@ async fn serve(
         return perform(request, payload, verb, app).await;
     }
     limits::in_time(request.params.timeout()?, perform(request, payload, verb, app)).await
+}
+
+/// Whether the user may do it; some requests are two wishes.
+fn permit(request: &Request, verb: &'static str, app: &App) -> Result<(), ApiError> {
+    let Request { http, user, target, params } = request;
+    let kind = target.kind;
+    let name = match target.name.as_str() {
+        "" => params.selected("metadata.name"),
+        name => name,
+    };
+    let wish = Attributes {
+        verb,
+        group: kind.group,
+        resource: kind.plural,
+        subresource: &target.subresource,
+        namespace: &target.namespace,
+        name,
+        node: params.selected("spec.nodeName"),
+    };
+    app.api.authorize(user, &wish)?;
+    let may_make = match verb {
+        "update" => CREATE_ON_UPDATE.contains(&kind.resource),
+        "patch" => apply::is_apply(&body::content_type(http)),
+        _ => false,
+    };
+    let makes = may_make && target.subresource.is_empty() && !app.api.exists(kind, &target.key());
+    // A GET that becomes a stream runs programs all the same (KEP-5288).
+    let runs = verb == "get" && RUN.contains(&target.subresource.as_str());
+    if makes || runs { app.api.authorize(user, &Attributes { verb: "create", ..wish }) } else { Ok(()) }
 }
 
 async fn perform(

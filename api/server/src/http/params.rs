@@ -59,6 +59,15 @@ impl Params {
         let comma = if others.is_empty() { "" } else { "," };
         self.0.insert(0, ("fieldSelector".to_owned(), format!("metadata.name={name}{comma}{others}")));
     }
+    /// The value that the field selector demands of `field`; `""` where it demands none.
+    pub(crate) fn selected(&self, field: &str) -> &str {
+        let terms = self.text("fieldSelector").split(',');
+        let mut values = terms.filter_map(|term| {
+            let value = term.trim().strip_prefix(field)?.strip_prefix('=')?;
+            Some(value.strip_prefix('=').unwrap_or(value))
+        });
+        values.next().unwrap_or_default()
+    }
     /// `timeout`, how long the request may take.
     pub(crate) fn timeout(&self) -> Result<Option<Duration>, ApiError> {
         match self.text("timeout") {

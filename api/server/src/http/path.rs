@@ -51,6 +51,15 @@ fn decode(segment: &str) -> Result<String, ApiError> {
     String::from_utf8(out).map_err(|_| ApiError::no_such_path())
 }
 
+/// Whether a path is none of a resource: health, discovery, documents.
+pub(crate) fn is_document(segments: &[String]) -> bool {
+    match segments.first().map(String::as_str) {
+        Some("api") => segments.len() <= 2,
+        Some("apis") => segments.len() <= 3,
+        _ => true,
+    }
+}
+
 /// The older form of a watch, `/api/v1/watch/…`, as the path of what is watched; `found` is told of it.
 pub(crate) fn without_watch(mut segments: Vec<String>, found: impl FnOnce()) -> Vec<String> {
     let at = if segments.first().is_some_and(|s| s == "apis") { 3 } else { 2 };

@@ -2,9 +2,8 @@
 
 use super::*;
 
-/// What is answered by those who decide about identity, and is tested with them; and the log files of the server's
-/// machine, which Kubernetes serves only where it is told to.
-const ELSEWHERE: &[&str] = &["/apis/authentication.k8s.io/", "/apis/authorization.k8s.io/", "/openid/", "/logs/"];
+/// The log files of the server's machine, which Kubernetes serves only where it is told to.
+const ELSEWHERE: &[&str] = &["/logs/"];
 /// Verbs of OpenAPI.
 const METHODS: &[&str] = &["get", "put", "post", "delete", "patch", "head", "options"];
 
