@@ -134,7 +134,6 @@ fn port_forward_passes_in_binary_messages() {
             stream.read_exact(&mut echo).await.unwrap();
             assert_eq!(echo, text.as_bytes());
         }
-        drop(stream);
         assert!(agent.await.unwrap().contains("sec-websocket-protocol: SPDY/3.1+portforward.k8s.io"));
     });
 }
