@@ -1,7 +1,9 @@
-//! What every cluster has from the start: its namespaces, the API's own Service, the DNS Service.
+//! What every cluster has from the start: its namespaces, the API's own Service, the DNS Service, roles.
 
 use crate::tree::Settings;
+use futures_util::future::try_join_all;
 use podium_kinds::by_resource;
+use podium_machinery::rbac::defaults;
 use podium_server::{
     user::User,
     verbs::{Api, Patch, WriteOptions},
@@ -9,13 +11,32 @@ use podium_server::{
 use podium_types::{ApiError, Key, meta};
 use serde_json::{Value, json};
 
+const ROLES: &str = "clusterroles.rbac.authorization.k8s.io";
+const BINDINGS: &str = "clusterrolebindings.rbac.authorization.k8s.io";
+
 /// Makes what is missing and mends what differs. Safe to repeat.
 pub async fn ensure(api: &Api, settings: &Settings) -> Result<(), ApiError> {
     let user = User::system("system:podium:bootstrap");
     for (resource, object) in objects(settings) {
         put(api, &user, resource, object).await?;
     }
-    Ok(())
+    let roles = defaults::cluster_roles().into_iter().map(|role| (ROLES, role));
+    let bindings = defaults::cluster_role_bindings().into_iter().map(|binding| (BINDINGS, binding));
+    // Side by side: they are many, and one write takes in what waits for the same commit.
+    let all = roles.chain(bindings).map(|(resource, object)| mend(api, &user, resource, object));
+    try_join_all(all).await.map(drop)
+}
+
+/// Makes a default role or binding, or gives it back what it lost.
+async fn mend(api: &Api, user: &User, resource: &str, wanted: Value) -> Result<(), ApiError> {
+    let Some(kind) = by_resource(resource) else { return Ok(()) };
+    let key: Key = meta::key(&wanted);
+    let options = WriteOptions::default();
+    let Some(existing) = api.peek(kind, &key) else { return put(api, user, resource, wanted).await };
+    match defaults::reconcile(&existing.value(), &wanted) {
+        Some(mended) => api.update(user, kind, &key, "", mended, &options).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 async fn put(api: &Api, user: &User, resource: &str, object: Value) -> Result<(), ApiError> {

@@ -86,6 +86,10 @@ impl Subresource {
     pub const fn action(name: &'static str, kind: &'static str, verbs: &'static [&'static str]) -> Self {
         Self { name, kind, group_version: None, verbs }
     }
+    /// What passes requests on to the object, whatever they ask.
+    pub const fn proxy(options: &'static str) -> Self {
+        Self::action("proxy", options, &["create", "delete", "get", "patch", "update"])
+    }
     /// The same, with a body of another group.
     pub const fn of_group(mut self, group: &'static str, version: &'static str) -> Self {
         self.group_version = Some((group, version));

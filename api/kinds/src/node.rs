@@ -32,7 +32,7 @@ pub static KIND: Kind = Kind {
     resource: "nodes",
     schema: "io.k8s.api.core.v1.Node",
     verbs: ALL_VERBS,
-    subresources: &[Subresource::part("status", "Node")],
+    subresources: &[Subresource::proxy("NodeProxyOptions"), Subresource::part("status", "Node")],
     columns: &[
         Column::NAME,
         Column::text("Status"),

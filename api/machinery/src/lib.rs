@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod partial;
 pub mod patch;
 pub mod protobuf;
+pub mod rbac;
 pub mod selectors;
 pub mod state;
 pub mod table;

@@ -50,13 +50,25 @@ impl Node {
             port: port.and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0).unwrap_or(KUBELET_PORT),
         })
     }
+    /// Where it listens, as a Host header names it.
+    pub(crate) fn authority(&self) -> String {
+        format!("{}:{}", self.name, self.port)
+    }
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+    /// Its address.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
     /// In Kubernetes' words.
     pub(crate) fn unreachable(&self, why: impl std::fmt::Display) -> ApiError {
         ApiError::internal(format!("error dialing node {}: {}:{}: {why}", self.name, self.address, self.port))
     }
     /// The beginning of a request to it.
     pub(crate) fn request(&self, method: &str, path: &str) -> hyper::http::request::Builder {
-        Request::builder().method(method).uri(path).header("host", format!("{}:{}", self.name, self.port))
+        Request::builder().method(method).uri(path).header("host", self.authority())
     }
 }
 
@@ -109,20 +121,25 @@ impl Agents {
         answer.map_err(|_| node.unreachable("timed out"))?.map_err(|e| node.unreachable(e))
     }
 
-    async fn connect(&self, node: &Node) -> Result<http1::SendRequest<Empty<Bytes>>, ApiError> {
+    /// A connection to the agent, under TLS.
+    pub(crate) async fn dial(&self, node: &Node) -> Result<tokio_rustls::client::TlsStream<TcpStream>, ApiError> {
         let dial = async {
             let tcp = TcpStream::connect((node.address.as_str(), node.port)).await.map_err(|e| node.unreachable(e))?;
             let _ = tcp.set_nodelay(true);
             // The certificate must be that node's, whatever answers at its address.
             let name = rustls_pki_types::ServerName::try_from(node.name.clone()).map_err(|e| node.unreachable(e))?;
             let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls));
-            let stream = connector.connect(name, tcp).await.map_err(|e| node.unreachable(e))?;
-            let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| node.unreachable(e))?;
-            // It ends with the stream that it carries.
-            drop(tokio::spawn(connection.with_upgrades()));
-            Ok(sender)
+            connector.connect(name, tcp).await.map_err(|e| node.unreachable(e))
         };
         tokio::time::timeout(CONNECT, dial).await.unwrap_or_else(|_| Err(node.unreachable("timed out")))
+    }
+
+    async fn connect(&self, node: &Node) -> Result<http1::SendRequest<Empty<Bytes>>, ApiError> {
+        let stream = TokioIo::new(self.dial(node).await?);
+        let (sender, connection) = http1::handshake(stream).await.map_err(|e| node.unreachable(e))?;
+        // It ends with the stream that it carries.
+        drop(tokio::spawn(connection.with_upgrades()));
+        Ok(sender)
     }
 }
 

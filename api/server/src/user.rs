@@ -8,6 +8,10 @@ pub const MASTERS: &str = "system:masters";
 pub const NODES: &str = "system:nodes";
 /// The group of everybody who proved who they are.
 pub const AUTHENTICATED: &str = "system:authenticated";
+/// The group of all service accounts; with `:NAMESPACE` behind it, that of a namespace's.
+pub const ACCOUNTS: &str = "system:serviceaccounts";
+/// The user who showed nothing.
+pub const ANONYMOUS: &str = "system:anonymous";
 /// The group of everybody else.
 pub const UNAUTHENTICATED: &str = "system:unauthenticated";
 
@@ -31,7 +35,7 @@ impl User {
     }
     /// Somebody who showed nothing.
     pub fn anonymous() -> Self {
-        Self { name: "system:anonymous".into(), groups: vec![UNAUTHENTICATED.into()], ..Self::default() }
+        Self { name: ANONYMOUS.into(), groups: vec![UNAUTHENTICATED.into()], ..Self::default() }
     }
     /// Whether the user is in `group`.
     pub fn is_in(&self, group: &str) -> bool {

@@ -58,7 +58,8 @@ async fn post_to_running(dialer: &Dialer, name: &str, shim: &mut Option<Memory>)
     watch.until(|event| event["object"]["status"]["phase"] == "Running").await?;
     let took = from.elapsed();
     if shim.is_none() {
-        *shim = find_shim().map(Memory::of);
+        // Another shim on this machine may end while it is read.
+        *shim = find_shim().map(Memory::of).filter(|memory| memory.pss.is_finite());
     }
     connection.ask("DELETE", &format!("{PODS}/{name}"), None).await?;
     watch.until(|event| event["type"] == "DELETED").await?;

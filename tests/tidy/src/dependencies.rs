@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{collections::BTreeSet, process::Command};
 
 /// Crates that decide. They may depend on those before them.
-const PURE: &[&str] = &["types", "kinds", "machinery", "controllers", "scheduler", "lifecycle", "rules"];
+const PURE: &[&str] = &["types", "kinds", "machinery", "streams", "controllers", "scheduler", "lifecycle", "rules"];
 /// Crates that act. They may depend on every pure crate, and on supervision.
 const SHELLS: &[&str] = &["store", "server", "oci", "volumes", "dataplane"];
 /// Where shells meet, beside the binary.

@@ -37,8 +37,6 @@ pub(super) fn pod(object: &mut Value) {
         resources::default_requests(resources);
     }
     tolerations(spec);
-    set_default(spec, "serviceAccountName", "default");
-    set_default(spec, "serviceAccount", "default");
     priority(spec);
 }
 
@@ -223,8 +221,7 @@ mod tests {
                     "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}],
                 "dnsPolicy": "ClusterFirst", "restartPolicy": "Always", "securityContext": {},
                 "terminationGracePeriodSeconds": 30, "schedulerName": "default-scheduler", "enableServiceLinks": true,
-                "serviceAccountName": "default", "serviceAccount": "default", "priority": 0,
-                "preemptionPolicy": "PreemptLowerPriority",
+                "priority": 0, "preemptionPolicy": "PreemptLowerPriority",
                 "tolerations": [
                     {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300},
                     {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}]})

@@ -45,6 +45,7 @@ pub static KIND: Kind = Kind {
         Subresource::action("exec", "PodExecOptions", &["create", "get"]),
         Subresource::action("log", "Pod", &["get"]),
         Subresource::action("portforward", "PodPortForwardOptions", &["create", "get"]),
+        Subresource::proxy("PodProxyOptions"),
         Subresource::part("resize", "Pod"),
         Subresource::part("status", "Pod"),
     ],

@@ -27,7 +27,7 @@ pub static KIND: Kind = Kind {
     resource: "services",
     schema: "io.k8s.api.core.v1.Service",
     verbs: ALL_VERBS,
-    subresources: &[Subresource::part("status", "Service")],
+    subresources: &[Subresource::proxy("ServiceProxyOptions"), Subresource::part("status", "Service")],
     columns: &[
         Column::NAME,
         Column::text("Type"),

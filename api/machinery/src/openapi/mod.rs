@@ -7,7 +7,7 @@
 mod paths;
 mod schema;
 
-use crate::discovery;
+use crate::discovery::{self, CORE, Virtual};
 use podium_types::registry::{self, Type};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -33,8 +33,10 @@ impl Dialect {
 }
 
 /// The OpenAPI v3 document of a group and version; `None` where nothing of it is served.
-pub fn v3(group: &str, version: &str) -> Option<Value> {
-    let (paths, schemas) = document(Dialect::V3, &[(group, version)]);
+///
+/// `virtuals` are the resources besides kinds that the server has.
+pub fn v3(group: &str, version: &str, virtuals: &[Virtual]) -> Option<Value> {
+    let (paths, schemas) = document(Dialect::V3, &[(group, version)], virtuals);
     if paths.is_empty() {
         return None;
     }
@@ -43,8 +45,8 @@ pub fn v3(group: &str, version: &str) -> Option<Value> {
 }
 
 /// The OpenAPI v2 document of everything that is served. `version` is the server's (`v1.36.0`).
-pub fn v2(version: &str) -> Value {
-    let (paths, schemas) = document(Dialect::V2, &discovery::group_versions(&[]));
+pub fn v2(version: &str, virtuals: &[Virtual]) -> Value {
+    let (paths, schemas) = document(Dialect::V2, &discovery::group_versions(virtuals), virtuals);
     json!({"swagger": "2.0", "info": {"title": TITLE, "version": version}, "paths": paths, "definitions": schemas,
         "security": [{"BearerToken": []}], "securityDefinitions": security()})
 }
@@ -55,7 +57,11 @@ fn security() -> Value {
 }
 
 /// The paths of some group versions and every schema that they reach.
-fn document(dialect: Dialect, served: &[(&str, &str)]) -> (Map<String, Value>, Map<String, Value>) {
+fn document(
+    dialect: Dialect,
+    served: &[(&str, &str)],
+    virtuals: &[Virtual],
+) -> (Map<String, Value>, Map<String, Value>) {
     let mut paths = Map::new();
     let mut types: BTreeMap<&str, &Type> = BTreeMap::new();
     for kind in discovery::served() {
@@ -65,6 +71,11 @@ fn document(dialect: Dialect, served: &[(&str, &str)]) -> (Map<String, Value>, M
                     schema::reach(&mut types, &name);
                 }
             }
+        }
+    }
+    for of in virtuals.iter().chain(CORE).filter(|of| served.contains(&(of.group, of.version))) {
+        for name in paths::of_virtual(&mut paths, dialect, of) {
+            schema::reach(&mut types, &name);
         }
     }
     let schemas = types.into_iter().map(|(name, ty)| (name.to_owned(), schema::of_type(dialect, ty))).collect();

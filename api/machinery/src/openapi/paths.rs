@@ -1,7 +1,7 @@
 //! Paths and operations of a kind.
 
 use super::{Dialect, META, body_of};
-use crate::discovery::group_version;
+use crate::discovery::{Virtual, group_version};
 use podium_kinds::{Kind, Subresource};
 use serde_json::{Map, Value, json};
 
@@ -77,29 +77,13 @@ struct Target<'a> {
 
 /// Adds the paths of a kind and names the types that they speak of.
 pub(super) fn of_kind(paths: &mut Map<String, Value>, dialect: Dialect, kind: &Kind, version: &str) -> Vec<String> {
-    let root =
-        if kind.group.is_empty() { format!("/api/{version}") } else { format!("/apis/{}/{version}", kind.group) };
     let body = body_of(kind.group, version, kind.kind).unwrap_or(kind.schema);
     let list = format!("{body}List");
     let scope = if kind.namespaced { "Namespaced" } else { "" };
     let label = label(kind.group, version);
-    let target = Target {
-        group: kind.group,
-        version,
-        kind: kind.kind,
-        body,
-        list: &list,
-        id: format!("{label}{scope}{}", kind.kind),
-        tag: format!(
-            "{}_{version}",
-            if kind.group.is_empty() { "core" } else { kind.group.split('.').next().unwrap_or("") }
-        ),
-    };
-    let place = if kind.namespaced {
-        format!("{root}/namespaces/{{namespace}}/{}", kind.plural)
-    } else {
-        format!("{root}/{}", kind.plural)
-    };
+    let (id, tag) = (format!("{label}{scope}{}", kind.kind), tag(kind.group, version));
+    let target = Target { group: kind.group, version, kind: kind.kind, body, list: &list, id, tag };
+    let place = place(kind.group, version, kind.namespaced, kind.plural);
     let has = |verb: &&str| kind.verbs.contains(verb);
     let collection: Vec<&str> = ["list", "create", "deletecollection"].into_iter().filter(has).collect();
     let single: Vec<&str> = ["get", "update", "patch", "delete"].into_iter().filter(has).collect();
@@ -107,7 +91,7 @@ pub(super) fn of_kind(paths: &mut Map<String, Value>, dialect: Dialect, kind: &K
     add(paths, dialect, &format!("{place}/{{name}}"), &single, &target);
     if kind.namespaced {
         let all = Target { id: format!("{label}{}ForAllNamespaces", kind.kind), tag: target.tag.clone(), ..target };
-        add(paths, dialect, &format!("{root}/{}", kind.plural), &["list"], &all);
+        add(paths, dialect, &self::place(kind.group, version, false, kind.plural), &["list"], &all);
     }
     let mut names = vec![body.to_owned(), list.clone()];
     names.extend(["DeleteOptions", "Status", "Patch"].map(|n| format!("{META}.{n}")));
@@ -115,6 +99,34 @@ pub(super) fn of_kind(paths: &mut Map<String, Value>, dialect: Dialect, kind: &K
         names.extend(of_subresource(paths, dialect, kind, version, sub, &place));
     }
     names
+}
+
+/// Adds the paths of a resource that is not stored and names the types that they speak of.
+pub(super) fn of_virtual(paths: &mut Map<String, Value>, dialect: Dialect, of: &Virtual) -> Vec<String> {
+    let Virtual { group, version, kind, plural, namespaced, verbs, .. } = *of;
+    let Some(body) = body_of(group, version, kind) else { return Vec::new() };
+    let list = format!("{body}List");
+    let scope = if namespaced { "Namespaced" } else { "" };
+    let (id, tag) = (format!("{}{scope}{kind}", label(group, version)), tag(group, version));
+    let target = Target { group, version, kind, body, list: &list, id, tag };
+    let place = place(group, version, namespaced, plural);
+    let (single, collection): (Vec<&str>, Vec<&str>) = verbs.iter().partition(|verb| **verb == "get");
+    add(paths, dialect, &place, &collection, &target);
+    add(paths, dialect, &format!("{place}/{{name}}"), &single, &target);
+    let listed = collection.contains(&"list").then(|| list.clone());
+    listed.into_iter().chain([body.to_owned(), format!("{META}.Status")]).collect()
+}
+
+/// The path of a collection.
+fn place(group: &str, version: &str, namespaced: bool, plural: &str) -> String {
+    let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+    if namespaced { format!("{root}/namespaces/{{namespace}}/{plural}") } else { format!("{root}/{plural}") }
+}
+
+/// `core_v1`, `apps_v1`: what operations are filed under.
+fn tag(group: &str, version: &str) -> String {
+    let group = if group.is_empty() { "core" } else { group.split('.').next().unwrap_or_default() };
+    format!("{group}_{version}")
 }
 
 fn of_subresource(
@@ -139,10 +151,7 @@ fn of_subresource(
         body,
         list: body,
         id: format!("{}{scope}{}{name}", label(kind.group, version), kind.kind),
-        tag: format!(
-            "{}_{version}",
-            if kind.group.is_empty() { "core" } else { kind.group.split('.').next().unwrap_or("") }
-        ),
+        tag: tag(kind.group, version),
     };
     add(paths, dialect, &format!("{place}/{{name}}/{}", sub.name), sub.verbs, &target);
     Some(body.to_owned())

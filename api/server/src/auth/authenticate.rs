@@ -2,7 +2,7 @@
 
 use super::{Claims, ISSUER};
 use crate::{
-    user::{AUTHENTICATED, User},
+    user::{ACCOUNTS, AUTHENTICATED, User},
     verbs::Api,
 };
 use podium_types::{ApiError, Key, meta};
@@ -57,6 +57,15 @@ impl TokenReader {
         Ok(of_claims(claims))
     }
 
+    /// The account of a token that was made for one of `audiences`, and those of them that it was made for.
+    pub(crate) fn review(&self, api: &Api, token: &str, audiences: &[&str]) -> Option<(User, Vec<String>)> {
+        let now = api.backend().now().as_second();
+        let claims = api.tokens()?.verify(token, audiences, now)?;
+        alive(api, &claims)?;
+        let meant = claims.aud.iter().filter(|a| audiences.contains(&a.as_str())).cloned().collect();
+        Some((of_claims(claims), meant))
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<[u8; 32], Claims>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,11 +93,7 @@ fn alive(api: &Api, claims: &Claims) -> Option<()> {
 
 fn of_claims(claims: Claims) -> User {
     let namespace = &claims.bound.namespace;
-    let groups = vec![
-        "system:serviceaccounts".to_owned(),
-        format!("system:serviceaccounts:{namespace}"),
-        AUTHENTICATED.to_owned(),
-    ];
+    let groups = vec![ACCOUNTS.to_owned(), format!("{ACCOUNTS}:{namespace}"), AUTHENTICATED.to_owned()];
     let key = |name: &str| format!("authentication.kubernetes.io/{name}");
     let mut extra = BTreeMap::from([(key("credential-id"), vec![format!("JTI={}", claims.jti)])]);
     if let Some(pod) = &claims.bound.pod {

@@ -3,8 +3,10 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use x509_parser::{prelude::FromDer, x509::SubjectPublicKeyInfo};
 
 /// Who signs, and for whom, unless a request names other audiences.
 pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
@@ -80,6 +82,8 @@ struct Inner {
     encode: EncodingKey,
     decode: DecodingKey,
     key_id: String,
+    /// x and y of the public key, where it is of P-256.
+    point: Option<[String; 2]>,
 }
 
 impl Tokens {
@@ -88,7 +92,7 @@ impl Tokens {
         let encode = EncodingKey::from_ec_pem(private_pem.as_bytes())?;
         let decode = DecodingKey::from_ec_pem(public_pem.as_bytes())?;
         let key_id = URL_SAFE_NO_PAD.encode(Sha256::digest(public_pem.as_bytes()));
-        Ok(Self { inner: Arc::new(Inner { encode, decode, key_id }) })
+        Ok(Self { inner: Arc::new(Inner { encode, decode, key_id, point: point(public_pem) }) })
     }
 
     /// From `sa.key` in a directory that [`crate::pki::ensure`] filled.
@@ -98,6 +102,14 @@ impl Tokens {
         let pem = std::fs::read_to_string(&path).map_err(|e| broken(&e))?;
         let public = rcgen::KeyPair::from_pem(&pem).map_err(|e| broken(&e))?.public_key_pem();
         Self::new(&pem, &public).map_err(|e| broken(&e))
+    }
+
+    /// The public key as a JSON Web Key Set (RFC 7517), for whoever checks tokens without asking the server.
+    pub fn key_set(&self) -> Value {
+        let key = self.inner.point.as_ref().map(|[x, y]| {
+            json!({"use": "sig", "kty": "EC", "kid": self.inner.key_id, "crv": "P-256", "alg": "ES256", "x": x, "y": y})
+        });
+        json!({"keys": key.into_iter().collect::<Vec<_>>()})
     }
 
     /// A signed token.
@@ -130,6 +142,16 @@ impl Tokens {
     }
 }
 
+/// x and y of a P-256 key in PEM: the halves of an uncompressed point (SEC 1, 2.3.3).
+fn point(public_pem: &str) -> Option<[String; 2]> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(public_pem.as_bytes()).ok()?;
+    let (_, key) = SubjectPublicKeyInfo::from_der(&pem.contents).ok()?;
+    let bytes: &[u8] = &key.subject_public_key.data;
+    let [4, both @ ..] = bytes else { return None };
+    let (x, y) = both.split_at_checked(32).filter(|(_, y)| y.len() == 32)?;
+    Some([URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y)])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +178,19 @@ mod tests {
         let other = tokens.sign(request(vec!["vault".into()])).unwrap();
         assert_eq!(tokens.verify(&other, &[ISSUER], 1000), None);
         assert!(tokens.verify(&other, &["vault"], 1000).is_some());
+    }
+
+    #[test]
+    fn the_key_set_checks_tokens() {
+        let tokens = tokens();
+        let token = tokens.sign(request(vec![])).unwrap();
+        let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(tokens.key_set()).unwrap();
+        let kid = jsonwebtoken::decode_header(&token).unwrap().kid.unwrap();
+        let key = DecodingKey::from_jwk(set.find(&kid).unwrap()).unwrap();
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.set_audience(&[ISSUER]);
+        validation.validate_exp = false;
+        assert!(jsonwebtoken::decode::<Claims>(&token, &key, &validation).is_ok());
     }
 
     #[test]

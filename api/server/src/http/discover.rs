@@ -84,10 +84,22 @@ pub(crate) fn documents(
         ["api", version] => discovery::resources("", version, REVIEWS).ok_or_else(missing)?,
         ["apis", group] => discovery::group(group, REVIEWS).ok_or_else(missing)?,
         ["apis", group, version] => discovery::resources(group, version, REVIEWS).ok_or_else(missing)?,
+        [".well-known", "openid-configuration"] => issuer(app),
+        ["openid", "v1", "jwks"] => {
+            let keys = app.api.tokens().map(crate::auth::Tokens::key_set).ok_or_else(missing)?;
+            return Ok(Some(HttpResponse::Ok().content_type("application/jwk-set+json").body(keys.to_string())));
+        }
         ["openapi", rest @ ..] => return super::openapi::serve(request, rest).map(Some),
         _ => return Ok(None),
     };
     Ok(Some(answer::value(request, &document)))
+}
+
+/// The provider metadata of OpenID Connect Discovery, as far as checking tokens needs it.
+fn issuer(app: &App) -> Value {
+    json!({"issuer": crate::auth::ISSUER, "jwks_uri": format!("https://{}/openid/v1/jwks", app.address),
+        "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"]})
 }
 
 /// Whether the client takes the aggregated form.
@@ -110,7 +122,18 @@ fn paths() -> Vec<String> {
         paths.push(if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") });
     }
     paths.extend(
-        ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(str::to_owned),
+        [
+            "/.well-known/openid-configuration",
+            "/healthz",
+            "/livez",
+            "/metrics",
+            "/openapi/v2",
+            "/openapi/v3",
+            "/openid/v1/jwks",
+            "/readyz",
+            "/version",
+        ]
+        .map(str::to_owned),
     );
     paths
 }

@@ -1,15 +1,13 @@
 //! The way of a request: who, where to, may they, is there room, do it.
 
 use super::{
-    answer, app::App, body, discover, negotiate::Form, params::Params, path, read, review, streams, watch, write,
+    answer, app::App, apply, body, core, discover, limits, negotiate::Form, params::Params, path, proxy, read, review,
+    streams, watch, write,
 };
 use crate::{
-    auth::{
-        authenticate,
-        authorize::{Attributes, authorize},
-    },
-    user::User,
-    verbs::WriteOptions,
+    auth::{authenticate, authorize::Attributes, impersonate::impersonate},
+    user::{NODES, User},
+    verbs::{CREATE_ON_UPDATE, WriteOptions},
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -17,13 +15,19 @@ use actix_web::{
     web::{Data, Payload},
 };
 use futures_util::FutureExt;
-use path::Target;
+use path::{PROXY, Target};
 use podium_machinery::protobuf;
 use podium_types::{ApiError, registry};
 use std::panic::AssertUnwindSafe;
 
 /// Subresources whose requests last as long as the client likes.
-const STREAMS: &[&str] = &["exec", "attach", "portforward", "log"];
+const STREAMS: &[&str] = &["exec", "attach", "portforward", "log", PROXY];
+
+/// Those of them that let a client act within a pod.
+const RUN: &[&str] = &["exec", "attach", "portforward"];
+
+/// What keeps nodes alive.
+const LEASES: &str = "leases.coordination.k8s.io";
 
 /// The user of a connection's client certificate.
 #[derive(Clone)]
@@ -76,7 +80,7 @@ pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>
 type Unread = Option<Payload>;
 
 /// The body, for the handler that reads it.
-fn take(payload: &mut Unread) -> Result<Payload, ApiError> {
+pub(crate) fn take(payload: &mut Unread) -> Result<Payload, ApiError> {
     payload.take().ok_or_else(|| ApiError::internal("the body was read before"))
 }
 
@@ -86,15 +90,24 @@ async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> 
         return response;
     }
     app.started()?;
-    let user = authenticate(&request, app)?;
-    if let Some(response) = discover::documents(&request, &segments, app)? {
-        return Ok(response);
+    let headers = request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let user = impersonate(&app.api, authenticate(&request, app)?, headers)?;
+    if path::is_document(&segments) {
+        app.api.authorize_path(&user, http_verb(request.method()), request.path())?;
+        return discover::documents(&request, &segments, app)?.ok_or_else(ApiError::no_such_path);
     }
-    if let Some(kind) = review::find(&segments) {
-        return review::answer(&request, take(payload)?, kind, &user).await;
+    if let Some(review) = review::find(&segments) {
+        return review::answer(&request, take(payload)?, &review, &user, app).await;
     }
+    if let Some(resource) = core::find(&segments) {
+        return core::answer(&request, payload, &resource, user, app).await;
+    }
+    let mut params = Params::parse(request.query_string())?;
+    let segments = path::without_watch(segments, || params.watch_all());
     let target = path::target(&segments)?;
-    let params = Params::parse(request.query_string())?;
+    if params.flag("watch") && !target.name.is_empty() {
+        params.select(&target.name);
+    }
     let Some(verb) = verb(request.method(), &target, &params) else { return Err(ApiError::method_not_allowed()) };
     let request = Request { http: request, user, target, params };
     let resource = request.target.kind.resource;
@@ -120,6 +133,18 @@ pub(crate) fn peer(der: &[u8]) -> Option<Peer> {
     authenticate::of_certificate(der).map(Peer)
 }
 
+/// The verb of a request for a path that is no resource.
+fn http_verb(method: &Method) -> &'static str {
+    match *method {
+        Method::GET | Method::HEAD => "get",
+        Method::POST => "post",
+        Method::PUT => "put",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
+        _ => "options",
+    }
+}
+
 fn verb(method: &Method, target: &Target, params: &Params) -> Option<&'static str> {
     let collection = target.name.is_empty();
     match *method {
@@ -131,7 +156,9 @@ fn verb(method: &Method, target: &Target, params: &Params) -> Option<&'static st
         Method::PUT if !collection => Some("update"),
         Method::PATCH if !collection => Some("patch"),
         Method::DELETE if collection => Some("deletecollection"),
-        Method::DELETE if target.subresource.is_empty() => Some("delete"),
+        Method::DELETE if target.subresource.is_empty() || target.subresource == PROXY => Some("delete"),
+        // Kubernetes asks for no verb, which a rule for all of them allows.
+        Method::OPTIONS if target.subresource == PROXY => Some(""),
         _ => None,
     }
 }
@@ -144,26 +171,61 @@ async fn serve(
 ) -> Result<HttpResponse, ApiError> {
     let target = &request.target;
     let kind = target.kind;
-    authorize(
-        &request.user,
-        &Attributes {
-            verb,
-            group: kind.group,
-            resource: kind.plural,
-            subresource: &target.subresource,
-            namespace: &target.namespace,
-            name: &target.name,
-        },
-    )?;
+    permit(&request, verb, app)?;
     let verbs = kind.subresource(&target.subresource).map_or(kind.verbs, |s| s.verbs);
-    if !verbs.contains(&verb) {
+    if !verbs.contains(&verb) && !verb.is_empty() {
         return Err(ApiError::method_not_allowed());
     }
     let streams = STREAMS.contains(&target.subresource.as_str());
-    let exempt = verb == "watch" || streams || kind.resource == "leases.coordination.k8s.io";
+    let lasts = verb == "watch" || streams;
+    let exempt = lasts || (kind.resource == LEASES && request.user.is_in(NODES));
     let writes = !matches!(verb, "get" | "list");
-    let _place = if exempt { None } else { Some(app.limits.enter(writes)?) };
+    let _place = if exempt { None } else { Some(app.limits.enter(&request.user, writes)?) };
+    if lasts {
+        return perform(request, payload, verb, app).await;
+    }
+    limits::in_time(request.params.timeout()?, perform(request, payload, verb, app)).await
+}
+
+/// Whether the user may do it; some requests are two wishes.
+fn permit(request: &Request, verb: &'static str, app: &App) -> Result<(), ApiError> {
+    let Request { http, user, target, params } = request;
+    let kind = target.kind;
+    let name = match target.name.as_str() {
+        "" => params.selected("metadata.name"),
+        name => name,
+    };
+    let wish = Attributes {
+        verb,
+        group: kind.group,
+        resource: kind.plural,
+        subresource: &target.subresource,
+        namespace: &target.namespace,
+        name,
+        node: params.selected("spec.nodeName"),
+    };
+    app.api.authorize(user, &wish)?;
+    let may_make = match verb {
+        "update" => CREATE_ON_UPDATE.contains(&kind.resource),
+        "patch" => apply::is_apply(&body::content_type(http)),
+        _ => false,
+    };
+    let makes = may_make && target.subresource.is_empty() && !app.api.exists(kind, &target.key());
+    // A GET that becomes a stream runs programs all the same (KEP-5288).
+    let runs = verb == "get" && RUN.contains(&target.subresource.as_str());
+    if makes || runs { app.api.authorize(user, &Attributes { verb: "create", ..wish }) } else { Ok(()) }
+}
+
+async fn perform(
+    request: Request,
+    payload: &mut Unread,
+    verb: &'static str,
+    app: &Data<App>,
+) -> Result<HttpResponse, ApiError> {
+    let target = &request.target;
+    let streams = STREAMS.contains(&target.subresource.as_str());
     match verb {
+        _ if target.subresource == PROXY => proxy::serve(request, take(payload)?, app).await,
         _ if streams => streams::serve(request, take(payload)?, app).await,
         "get" => read::get(&request, app).await,
         "list" => read::list(&request, app).await,

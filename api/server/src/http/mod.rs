@@ -1,9 +1,11 @@
 //! The API over HTTPS: HTTP/2 and HTTP/1.1 on actix-web, TLS by rustls.
 
+mod accept;
 mod answer;
 mod app;
 mod apply;
 mod body;
+mod core;
 mod discover;
 mod entry;
 mod limits;
@@ -13,6 +15,7 @@ mod negotiate;
 mod openapi;
 mod params;
 mod path;
+mod proxy;
 mod read;
 mod review;
 mod server;

@@ -1,6 +1,6 @@
 //! OpenAPI documents, made once; v3 per group and version with its hash in the URL, v2 as a whole.
 
-use super::{answer, discover::VERSION, entry::text};
+use super::{answer, discover::VERSION, entry::text, review::REVIEWS};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
@@ -32,9 +32,9 @@ static V2: OnceLock<Document> = OnceLock::new();
 
 fn v3() -> &'static BTreeMap<String, Document> {
     V3.get_or_init(|| {
-        let made = discovery::group_versions(&[]).into_iter().filter_map(|(group, version)| {
+        let made = discovery::group_versions(REVIEWS).into_iter().filter_map(|(group, version)| {
             let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
-            Some((path, Document::new(&openapi::v3(group, version)?)))
+            Some((path, Document::new(&openapi::v3(group, version, REVIEWS)?)))
         });
         made.collect()
     })
@@ -46,7 +46,7 @@ pub(crate) fn serve(request: &HttpRequest, rest: &[&str]) -> Result<HttpResponse
         ["v2"] => {
             // Old clients ask for protobuf alone and say so themselves when they are refused.
             super::negotiate::form(text(request, header::ACCEPT), false, false)?;
-            Ok(document(request, V2.get_or_init(|| Document::new(&openapi::v2(VERSION.2)))))
+            Ok(document(request, V2.get_or_init(|| Document::new(&openapi::v2(VERSION.2, REVIEWS)))))
         }
         ["v3"] => {
             let paths: Map<String, Value> = v3()

@@ -9,6 +9,29 @@ use podium_kinds::Kind;
 use podium_machinery::decode::FieldValidation;
 use podium_types::{ApiError, FieldError};
 use serde_json::Value;
+use std::time::Duration;
+
+/// Units of durations, as Go writes them, in nanoseconds.
+const UNITS: &[(&str, f64)] =
+    &[("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
+/// Longest duration that is told from any longer one.
+const LONGEST: f64 = 1e18;
+
+/// A duration as Go writes it: `1m30s`, `1.5h`, `300ms`.
+fn duration(text: &str) -> Option<Duration> {
+    let (mut rest, mut nanoseconds) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let (name, tail) = tail.split_at(end);
+        let (_, unit) = UNITS.iter().find(|(unit, _)| *unit == name)?;
+        nanoseconds += number.parse::<f64>().ok()? * unit;
+        rest = tail;
+    }
+    // Of an empty text there is no duration, and never one below zero.
+    (!text.is_empty()).then(|| Duration::from_nanos(nanoseconds.min(LONGEST) as u64))
+}
 
 /// Longest name of a field manager, as in Kubernetes.
 const MAX_MANAGER: usize = 128;
@@ -25,6 +48,36 @@ impl Params {
     /// The value, `""` where it is absent.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str())
+    }
+    /// As if `watch` had been asked for.
+    pub(crate) fn watch_all(&mut self) {
+        self.0.insert(0, ("watch".to_owned(), "true".to_owned()));
+    }
+    /// As if only the object `name` had been selected, of what is selected already.
+    pub(crate) fn select(&mut self, name: &str) {
+        let others = self.text("fieldSelector");
+        let comma = if others.is_empty() { "" } else { "," };
+        self.0.insert(0, ("fieldSelector".to_owned(), format!("metadata.name={name}{comma}{others}")));
+    }
+    /// The value that the field selector demands of `field`; `""` where it demands none.
+    pub(crate) fn selected(&self, field: &str) -> &str {
+        let terms = self.text("fieldSelector").split(',');
+        let mut values = terms.filter_map(|term| {
+            let value = term.trim().strip_prefix(field)?.strip_prefix('=')?;
+            Some(value.strip_prefix('=').unwrap_or(value))
+        });
+        values.next().unwrap_or_default()
+    }
+    /// `timeout`, how long the request may take.
+    pub(crate) fn timeout(&self) -> Result<Option<Duration>, ApiError> {
+        match self.text("timeout") {
+            "" => Ok(None),
+            text => duration(text).map(Some).ok_or_else(|| {
+                ApiError::bad_request(format!(
+                    "invalid timeout specified in the request URL: time: invalid duration {text:?}"
+                ))
+            }),
+        }
     }
     fn given(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
@@ -176,5 +229,29 @@ impl Params {
             propagation: propagation.or(legacy),
             dry_run,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_writes_them() {
+        let cases = [
+            ("10s", Some(10_000)),
+            ("1m30s", Some(90_000)),
+            ("1.5h", Some(5_400_000)),
+            ("300ms", Some(300)),
+            ("", None),
+            ("10", None),
+            ("-1s", None),
+            ("1d", None),
+            ("1.2.3s", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(duration(text).map(|d| d.as_millis()), expected, "{text}");
+        }
+        assert!(duration("99999999999999999999h").is_some());
     }
 }

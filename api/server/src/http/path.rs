@@ -6,6 +6,9 @@ use podium_types::ApiError;
 /// Subresources of a namespace, which look like resources within it.
 const OF_NAMESPACE: &[&str] = &["status", "finalize"];
 
+/// The subresource that has paths of its own.
+pub(crate) const PROXY: &str = "proxy";
+
 /// A resource path.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -48,6 +51,25 @@ fn decode(segment: &str) -> Result<String, ApiError> {
     String::from_utf8(out).map_err(|_| ApiError::no_such_path())
 }
 
+/// Whether a path is none of a resource: health, discovery, documents.
+pub(crate) fn is_document(segments: &[String]) -> bool {
+    match segments.first().map(String::as_str) {
+        Some("api") => segments.len() <= 2,
+        Some("apis") => segments.len() <= 3,
+        _ => true,
+    }
+}
+
+/// The older form of a watch, `/api/v1/watch/…`, as the path of what is watched; `found` is told of it.
+pub(crate) fn without_watch(mut segments: Vec<String>, found: impl FnOnce()) -> Vec<String> {
+    let at = if segments.first().is_some_and(|s| s == "apis") { 3 } else { 2 };
+    if segments.len() > at + 1 && segments.get(at).is_some_and(|s| s == "watch") {
+        segments.remove(at);
+        found();
+    }
+    segments
+}
+
 /// Reads `/api/v1/…` and `/apis/{group}/{version}/…`; 404 for what nothing serves.
 pub(crate) fn target(segments: &[String]) -> Result<Target, ApiError> {
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -66,6 +88,8 @@ pub(crate) fn target(segments: &[String]) -> Result<Target, ApiError> {
         [plural] => (*plural, "", ""),
         [plural, name] => (*plural, *name, ""),
         [plural, name, subresource] => (*plural, *name, *subresource),
+        // What follows belongs to whoever is behind the proxy.
+        [plural, name, PROXY, ..] => (*plural, *name, PROXY),
         _ => return Err(ApiError::no_such_path()),
     };
     let kind = podium_kinds::by_path(group, version, plural).ok_or_else(ApiError::no_such_path)?;
@@ -102,6 +126,9 @@ mod tests {
             ("/api/v1/namespaces/a/finalize", Some(("namespaces", "", "a", "finalize"))),
             ("/apis/apps/v1/namespaces/a/deployments/b/scale", Some(("deployments.apps", "a", "b", "scale"))),
             ("/api/v1/namespaces/a/events/b%2Fc", Some(("events", "a", "b/c", ""))),
+            ("/api/v1/namespaces/a/pods/https:b:1/proxy/c//d/", Some(("pods", "a", "https:b:1", "proxy"))),
+            ("/api/v1/nodes/b/proxy", Some(("nodes", "", "b", "proxy"))),
+            ("/api/v1/namespaces/a/configmaps/b/proxy/c", None),
             ("/api/v1/namespaces/a/nodes/b", None),
             ("/api/v1/pods/b", None),
             ("/api/v1/namespaces/a/pods/b/nothing", None),

@@ -1,24 +1,18 @@
 //! Starting and stopping the server.
 
-use super::{app::App, entry, tls};
+use super::{accept, app::App, tls};
 use crate::agents::Agents;
 use crate::verbs::Api;
-use actix_web::{App as Actix, HttpServer, dev::Extensions, dev::ServerHandle, web};
+use actix_web::{dev::ServerHandle, web};
 use std::{
-    any::Any,
     future::Future,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 
-type TlsStream = actix_tls::accept::rustls_0_23::TlsStream<tokio::net::TcpStream>;
-
-/// Idle connections end after this long; also the interval of HTTP/2 pings.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Seconds that requests in flight get when the server stops.
 const GRACE_SECONDS: u64 = 3;
 /// Most worker threads; a connection lives on one of them.
@@ -98,19 +92,14 @@ impl Server {
         let agents = Agents::new(Arc::new(tls::client(&self.config.pki).map_err(ServerError::Tls)?));
         let app = web::Data::new(App::new(api, address.to_string(), agents, stop.clone()));
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
-        let server = HttpServer::new(move || {
-            Actix::new().app_data(web::Data::clone(&app)).default_service(web::to(entry::entry))
-        })
-        .workers(workers)
-        .keep_alive(KEEP_ALIVE)
-        .h1_allow_half_closed(false)
-        .tcp_nodelay(true)
-        .disable_signals()
-        .shutdown_timeout(GRACE_SECONDS)
-        .on_connect(connected)
-        .listen_rustls_0_23(self.listener, tls::server(&self.config.pki).map_err(ServerError::Tls)?)
-        .map_err(|e| ServerError::Listen(listen, e))?
-        .run();
+        let tls = tls::server(&self.config.pki).map_err(ServerError::Tls)?;
+        let server = actix_server::Server::build()
+            .workers(workers)
+            .disable_signals()
+            .shutdown_timeout(GRACE_SECONDS)
+            .listen("api", self.listener, move || accept::service(web::Data::clone(&app), tls.clone()))
+            .map_err(|e| ServerError::Listen(listen, e))?
+            .run();
         let guard = Stop(server.handle(), stop.clone());
         // A task of its own, so that it can still stop its workers when this future is dropped.
         let running = actix_rt::spawn(server);
@@ -128,13 +117,4 @@ impl Server {
 
 fn flatten(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), ServerError> {
     ended.map_err(io::Error::other).and_then(|r| r).map_err(ServerError::Serve)
-}
-
-/// Reads the client's certificate once per connection.
-fn connected(connection: &dyn Any, data: &mut Extensions) {
-    let Some(stream) = connection.downcast_ref::<TlsStream>() else { return };
-    let (_, session) = stream.get_ref();
-    if let Some(peer) = session.peer_certificates().and_then(|c| c.first()).and_then(|c| entry::peer(c)) {
-        data.insert(peer);
-    }
 }

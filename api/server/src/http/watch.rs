@@ -9,6 +9,7 @@ use super::{
 use crate::verbs::{Watch, WatchItem};
 use actix_web::{HttpResponse, web::Data};
 use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
 use podium_kinds::Kind;
 use podium_machinery::{
     partial, protobuf,
@@ -18,6 +19,7 @@ use podium_machinery::{
 use podium_types::{ApiError, Timestamp};
 use serde_json::{Value, json};
 use std::{convert::Infallible, time::Duration};
+use tokio::sync::mpsc;
 
 /// Time between bookmarks.
 const BOOKMARKS: Duration = Duration::from_secs(60);
@@ -25,6 +27,11 @@ const BOOKMARKS: Duration = Duration::from_secs(60);
 const USUAL_SECONDS: u64 = 1800;
 /// Frames that wait are sent together up to about this many bytes.
 const MAX_CHUNK: usize = 64 * 1024;
+
+/// Chunks that wait for a slow watcher beside those in the connection's own buffers.
+const WAITING: usize = 2;
+/// A watcher that takes nothing for this long, while something waits for it, is cut off.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// How one watcher's frames look.
 #[derive(Clone, Copy)]
@@ -45,7 +52,8 @@ pub(crate) async fn serve(request: &Request, app: &Data<App>) -> Result<HttpResp
         _ => USUAL_SECONDS + spread(&app.api.backend().uid()),
     };
     let watch = app.api.watch(target.kind, &options).await?;
-    let stream = frames(Data::clone(app), watch, view, options.bookmarks, Duration::from_secs(seconds));
+    let stream =
+        patient(frames(Data::clone(app), watch, view, options.bookmarks, Duration::from_secs(seconds)), STALLED);
     let media_type = if form.is_binary() { protobuf::WATCH_TYPE } else { form.media_type() };
     Ok(HttpResponse::Ok().content_type(media_type).streaming(stream))
 }
@@ -55,13 +63,42 @@ fn spread(uid: &str) -> u64 {
     uid.bytes().fold(0u64, |n, b| n.wrapping_mul(31).wrapping_add(u64::from(b))) % USUAL_SECONDS
 }
 
+/// The same stream, which ends where nobody takes from it for `stalled`: the connection alone would notice nothing and
+/// keep the watch, and the objects that it has still to tell of, in memory.
+fn patient(
+    source: impl Stream<Item = Result<Bytes, Infallible>> + 'static,
+    stalled: Duration,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let (out, mut waiting) = mpsc::channel(WAITING);
+    drop(actix_rt::spawn(async move {
+        tokio::pin!(source);
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                () = out.closed() => return,
+                chunk = source.next() => chunk,
+            };
+            let Some(chunk) = chunk else { return };
+            if out.send_timeout(chunk, stalled).await.is_err() {
+                tracing::debug!("a watcher that takes nothing is cut off");
+                return;
+            }
+        }
+    }));
+    async_stream::stream! {
+        while let Some(chunk) = waiting.recv().await {
+            yield chunk;
+        }
+    }
+}
+
 fn frames(
     app: Data<App>,
     mut watch: Watch,
     view: View,
     bookmarks: bool,
     life: Duration,
-) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
     async_stream::stream! {
         let deadline = tokio::time::sleep(life);
         tokio::pin!(deadline);
@@ -170,5 +207,38 @@ fn bookmark(view: View, revision: u64, end: bool) -> Value {
                 "metadata": {"resourceVersion": revision.to_string()}, "columnDefinitions": table::columns(view.kind),
                 "rows": [{"cells": cells, "object": partial::metadata(&object)}]})
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_rt::test]
+    async fn a_watcher_that_takes_nothing_is_cut_off_and_others_are_not() {
+        let held = std::rc::Rc::new(());
+        let source = |held: std::rc::Rc<()>| {
+            futures_util::stream::repeat_with(move || {
+                let _ = &held;
+                Ok(Bytes::from_static(b"event"))
+            })
+        };
+        let stalled = Duration::from_millis(40);
+        let (slow, fast) = (patient(source(held.clone()), stalled), patient(source(held.clone()), stalled));
+        tokio::pin!(slow, fast);
+        // Slow, but not as slow as that.
+        assert!(slow.next().await.is_some());
+        for _ in 0..20 {
+            assert!(fast.next().await.is_some());
+            tokio::time::sleep(stalled / 8).await;
+        }
+        // What the slow one watched is let go while its connection still stands; the fast one goes on.
+        assert_eq!(std::rc::Rc::strong_count(&held), 2);
+        assert!(fast.next().await.is_some());
+        let mut left = 0;
+        while slow.next().await.is_some() {
+            left += 1;
+        }
+        assert!(left <= WAITING, "{left}");
     }
 }

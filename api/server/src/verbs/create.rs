@@ -1,7 +1,11 @@
 //! Creating an object.
 
 use super::{Api, CONFLICT_RETRIES, WriteOptions, Written, commit, faces, managed::Writer, metadata, names};
-use crate::{admission, user::User};
+use crate::{
+    admission,
+    auth::{escalation, node},
+    user::User,
+};
 use podium_kinds::{Context, Kind};
 use podium_machinery::{
     defaults,
@@ -151,6 +155,8 @@ impl Api {
         kind.strategy.default(object);
         writer.made(object, true);
         kind.strategy.prepare_create(object, &context);
+        node::restrict(user, kind, object, None)?;
+        escalation::check(self, user, kind, object, None)?;
         let reserved = admission::on_create(self, kind, object).await?;
         let mut errors = metadata::validate(kind, object, None);
         errors.extend(kind.strategy.validate(object));

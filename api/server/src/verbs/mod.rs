@@ -22,9 +22,14 @@ pub mod subresource;
 
 pub use list::{ListOptions, Page, VersionMatch};
 pub use options::{DeleteOptions, Deleted, Patch, Propagation, WriteOptions, Written};
+pub(crate) use update::CREATE_ON_UPDATE;
 pub use watch::{Watch, WatchItem, WatchOptions};
 
-use crate::{admission::Allocator, auth::Tokens, backend::Backend};
+use crate::{
+    admission::Allocator,
+    auth::{Rbac, Tokens},
+    backend::Backend,
+};
 use podium_kinds::Kind;
 use podium_machinery::state::Object;
 use podium_types::{ApiError, Key};
@@ -60,12 +65,13 @@ struct Inner {
     backend: Arc<dyn Backend>,
     allocator: Allocator,
     tokens: Option<Tokens>,
+    rbac: Rbac,
 }
 
 impl Api {
     /// The API over `backend`; without `tokens` no service-account tokens can be made or checked.
     pub fn new(backend: Arc<dyn Backend>, config: ApiConfig, tokens: Option<Tokens>) -> Self {
-        Self { inner: Arc::new(Inner { backend, allocator: Allocator::new(config), tokens }) }
+        Self { inner: Arc::new(Inner { backend, allocator: Allocator::new(config), tokens, rbac: Rbac::default() }) }
     }
     /// State and time.
     pub fn backend(&self) -> &Arc<dyn Backend> {
@@ -74,6 +80,9 @@ impl Api {
     /// Signs and checks service-account tokens.
     pub fn tokens(&self) -> Option<&Tokens> {
         self.inner.tokens.as_ref()
+    }
+    pub(crate) fn rbac(&self) -> &Rbac {
+        &self.inner.rbac
     }
     pub(crate) fn allocator(&self) -> &Allocator {
         &self.inner.allocator
@@ -87,6 +96,10 @@ impl Api {
         self.backend().settle().await;
         let object = self.peek(kind, key).map(|object| faces::shown(kind, object));
         object.ok_or_else(|| ApiError::not_found(kind.plural, kind.group, &key.name))
+    }
+    /// Whether memory has the object.
+    pub(crate) fn exists(&self, kind: &'static Kind, key: &Key) -> bool {
+        self.peek(faces::stored(kind).0, key).is_some()
     }
     /// The object in memory, in its stored form.
     pub fn peek(&self, kind: &'static Kind, key: &Key) -> Option<Arc<Object>> {

@@ -7,7 +7,11 @@ use super::{
     managed::{self, Writer},
     metadata,
 };
-use crate::{admission, user::User};
+use crate::{
+    admission,
+    auth::{escalation, node},
+    user::User,
+};
 use podium_kinds::{Context, Kind};
 use podium_machinery::{
     defaults,
@@ -18,7 +22,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Kinds that a PUT creates where they are not there (as `AllowCreateOnUpdate` in Kubernetes).
-const CREATE_ON_UPDATE: &[&str] =
+pub(crate) const CREATE_ON_UPDATE: &[&str] =
     &["services", "endpoints", "events", "events.events.k8s.io", "leases.coordination.k8s.io"];
 /// The subresource that takes finalizers off a namespace; the rules of the kind are no matter there.
 const FINALIZE: &str = "finalize";
@@ -170,6 +174,8 @@ impl Api {
             }
             kind.strategy.prepare_update(new, old, &context);
             if itself {
+                node::restrict(user, kind, new, Some(old))?;
+                escalation::check(self, user, kind, new, Some(old))?;
                 reserved = admission::on_update(self, kind, new, old)?;
                 errors.extend(kind.strategy.validate(new));
             }

@@ -32,6 +32,7 @@ pub(crate) fn child(shared: &Arc<Shared>) -> ChildSpec {
         manager: manager(&shared),
         shared: shared.clone(),
         leaving: None,
+        relieving: false,
     })
 }
 
@@ -48,6 +49,8 @@ struct EvictionActor {
     manager: Manager,
     /// Who was asked to leave, and when.
     leaving: Option<(Arc<PodSlot>, Instant)>,
+    /// Directories of pods are still being walked, or images removed.
+    relieving: bool,
 }
 
 impl Worker for EvictionActor {
@@ -85,11 +88,17 @@ impl EvictionActor {
         if !self.leaving.as_ref().is_some_and(busy) {
             self.leaving = None;
         }
+        if std::mem::replace(&mut self.relieving, true) {
+            return;
+        }
         let due = verdict.due.filter(|_| self.leaving.is_none());
         let shared = self.shared.clone();
-        ctx.spawn(async move { relieve(&shared, due).await }, |me: &mut Self, outcome, _| match outcome {
-            Ok(victim) => me.leaving = victim.map(|slot| (slot, Instant::now())).or(me.leaving.take()),
-            Err(error) => tracing::warn!(%error, "relieving the node"),
+        ctx.spawn(async move { relieve(&shared, due).await }, |me: &mut Self, outcome, _| {
+            me.relieving = false;
+            match outcome {
+                Ok(victim) => me.leaving = victim.map(|slot| (slot, Instant::now())).or(me.leaving.take()),
+                Err(error) => tracing::warn!(%error, "relieving the node"),
+            }
         });
     }
 }
@@ -129,6 +138,7 @@ fn observe(shared: &Shared, node: &NodeSample) -> Result<BTreeMap<Signal, Observ
 
 /// Pods above their own limits go; then, where the node is short, images nobody uses; then one pod, which is returned.
 async fn relieve(shared: &Arc<Shared>, due: Option<Due>) -> Result<Option<Arc<PodSlot>>> {
+    shared.meter.disk.prune(shared);
     for (slot, used) in uses::limited(shared).await {
         if let Some(eviction) = exceeded(&used) {
             evict(shared, &slot, eviction);

@@ -41,7 +41,11 @@ pub(super) fn take(shared: &Shared, rates: &mut Rates, now: Timestamp) -> Result
         started,
         systems: systems.collect(),
         nano_cores: rates.add("/", started, now, stats.cpu_usage_nanos),
-        memory_available: available(shared.machine.memory_bytes, stats.memory_working_set_bytes),
+        memory_available: available(
+            shared.machine.memory_bytes,
+            stats.memory_working_set_bytes,
+            Machine::memory_available(),
+        ),
         stats,
         interfaces: interfaces::of_node(),
         processes: processes(),
@@ -49,9 +53,13 @@ pub(super) fn take(shared: &Shared, rates: &mut Rates, now: Timestamp) -> Result
 }
 
 /// Of the capacity, what is not in the working set (the kubelet's `memory.available`); never more than the kernel says.
-fn available(capacity: i64, working_set: u64) -> u64 {
-    let left = u64::try_from(capacity).unwrap_or(0).saturating_sub(working_set);
-    left.min(u64::try_from(Machine::memory_available()).unwrap_or(u64::MAX))
+/// A root group that holds more than the machine has counts somebody else's memory too: then the kernel's word alone.
+fn available(capacity: i64, working_set: u64, kernel: i64) -> u64 {
+    let positive = |bytes: i64| u64::try_from(bytes).unwrap_or(0);
+    match positive(capacity).checked_sub(working_set) {
+        Some(left) => left.min(positive(kernel)),
+        None => positive(kernel),
+    }
 }
 
 /// Tasks now and at most: `kernel.pid_max`, or `kernel.threads-max` where that is less.
@@ -87,7 +95,8 @@ mod tests {
         let all = processes();
         assert!(all.running > 0 && all.running < all.most, "{all:?}");
         assert!(booted() > Timestamp::UNIX_EPOCH && booted() <= Timestamp::now());
-        assert_eq!(available(100, 40), 60);
-        assert_eq!(available(100, 400), 0);
+        for (working_set, kernel, expected) in [(40, 90, 60), (40, 50, 50), (100, 50, 0), (400, 50, 50), (0, -1, 0)] {
+            assert_eq!(available(100, working_set, kernel), expected, "{working_set} {kernel}");
+        }
     }
 }

@@ -9,7 +9,7 @@ mod sample;
 pub(crate) use disk::{DiskUsage, FileSystem, PodDisk};
 pub(crate) use interfaces::Interface;
 pub(crate) use machine::NodeSample;
-pub(crate) use sample::{ContainerSample, PodSample, Sample};
+pub(crate) use sample::{ContainerSample, PodSample, Sample, running};
 
 use crate::{Result, error::blocking, shared::Shared};
 use jiff::Timestamp;

@@ -115,7 +115,7 @@ fn pod(shared: &Arc<Shared>, slot: &Arc<PodSlot>, rates: &mut Rates, now: Timest
 }
 
 /// Statuses of containers that run.
-fn running(status: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn running(status: &Value) -> impl Iterator<Item = &Value> {
     let lists = ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"];
     let all = lists.into_iter().filter_map(|list| status[list].as_array()).flatten();
     all.filter(|c| c["state"]["running"].is_object())

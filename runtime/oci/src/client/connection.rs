@@ -3,12 +3,18 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
 use crate::error::{Context, Error, Result};
 use crate::wire::{self, Reply, Request};
+
+/// How long to wait for a place in a shim's queue of connections.
+const FULL_QUEUE: Duration = Duration::from_secs(10);
+/// How often to look for one.
+const PAUSE: Duration = Duration::from_millis(2);
 
 pub(super) struct Connection {
     stream: UnixStream,
@@ -20,15 +26,21 @@ pub(super) struct Connection {
 impl Connection {
     /// [`Error::Gone`] when nobody listens.
     pub async fn open(socket: &Path) -> Result<Connection> {
-        match UnixStream::connect(socket).await {
-            Ok(stream) => Ok(Connection { stream, input: Vec::new(), fds: Vec::new() }),
-            Err(error) => match error.kind() {
+        let full = Instant::now() + FULL_QUEUE;
+        loop {
+            let error = match UnixStream::connect(socket).await {
+                Ok(stream) => return Ok(Connection { stream, input: Vec::new(), fds: Vec::new() }),
+                Err(error) => error,
+            };
+            match error.kind() {
                 // Reset: the shim died with our connection in its queue.
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
-                    Err(Error::Gone)
+                    return Err(Error::Gone);
                 }
-                _ => Err(error).at("connect to", socket),
-            },
+                // Its queue of connections is full: it is behind, or dying.
+                io::ErrorKind::WouldBlock if Instant::now() < full => tokio::time::sleep(PAUSE).await,
+                _ => return Err(error).at("connect to", socket),
+            }
         }
     }
 

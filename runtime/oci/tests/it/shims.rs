@@ -53,6 +53,35 @@ async fn a_killed_shim_is_told_honestly_and_cleaned_up() {
     shim.stop().await.unwrap();
 }
 
+/// A shim that does not get to run takes no connections, and its queue fills; it is neither gone nor broken.
+#[tokio::test]
+async fn a_shim_that_is_behind_is_waited_for() {
+    let Some(pod) = Pod::start(|_| {}).await else { return };
+    let pid = nix::unistd::Pid::from_raw(pod.shim_pid());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP).unwrap();
+    let mut queue = Vec::new();
+    loop {
+        match tokio::net::UnixStream::connect(&pod.config.socket).await {
+            Ok(stream) => queue.push(stream),
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+                break;
+            }
+        }
+        assert!(queue.len() < 10_000);
+    }
+    let waiting = tokio::spawn({
+        let socket = pod.config.socket.clone();
+        async move { Shim::connect(&socket).await.map(|shim| shim.is_some()) }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!waiting.is_finished());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).unwrap();
+    drop(queue);
+    assert!(waiting.await.unwrap().unwrap());
+    assert!(pod.shim.state().await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn requests_that_make_no_sense_do_no_harm() {
     let Some(pod) = Pod::start(|_| {}).await else { return };

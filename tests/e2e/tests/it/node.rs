@@ -108,6 +108,34 @@ fn pods_leave_a_node_that_runs_short() {
     });
 }
 
+/// No disk has as much room as this wants, and no image is too young.
+const NO_ROOM: &str = "evictionHard: {nodefs.available: 100%}\nimageMinimumGCAge: 0s\n";
+
+#[test]
+fn unused_images_go_where_the_disk_is_full_and_pods_after_them() {
+    with_cluster(|cluster| async move {
+        cluster.kubectl(&["run", "past", "--image=busybox", "--restart=Never", "--", "true"])?;
+        cluster.kubectl(&["wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/past", "--timeout=60s"])?;
+        cluster.kubectl(&["delete", "pod", "past"])?;
+        ensure!(cluster.podium(&["image", "list"])?.contains("library/busybox"), "it was pulled");
+        std::fs::write(cluster.data.join("kubelet.yaml"), NO_ROOM)?;
+        kill_9(cluster.pid_of("agent")?)?;
+        eventually("the image is gone, its layers too", || async {
+            let layers = std::fs::read_dir(cluster.data.join("images/layers"))?.count();
+            let listed = cluster.podium(&["image", "list"])?.contains("library/busybox");
+            Ok((!listed && layers == 0).then_some(()))
+        })
+        .await?;
+        // It takes in nobody meanwhile, whoever sends them.
+        let late = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"late"},"spec":{"nodeName":"node-a",
+            "containers":[{"name":"c","image":"busybox","command":["sleep","1000"]}]}}"#;
+        cluster.apply(late)?;
+        let message = evicted(&cluster, "late").await?;
+        ensure!(message.starts_with("The node had condition: [DiskPressure]."), "{message}");
+        Ok(())
+    });
+}
+
 /// Status and body of a GET at the agent's port.
 fn ask(path: &str, args: &[&str]) -> Result<(u16, String)> {
     let url = format!("https://{NODE_IP}:10250{path}");
@@ -166,6 +194,8 @@ fn the_node_tells_its_use_to_those_who_may() {
         ensure!(above(&summary["node"]["fs"]["capacityBytes"], 0), "{summary}");
         let (_, text) = ask("/metrics/cadvisor", &api)?;
         ensure!(text.contains("container_memory_working_set_bytes{container=\"busy\""), "{text}");
+        let (_, text) = ask("/metrics", &api)?;
+        ensure!(text.contains("\nkubelet_running_pods 1\n") && text.contains("\nprocess_cpu_seconds_total "), "{text}");
         let (_, text) = ask("/configz", &api)?;
         let config: Value = serde_json::from_str(&text)?;
         ensure!(config["kubeletconfig"]["evictionHard"]["memory.available"] == "100Mi", "{config}");

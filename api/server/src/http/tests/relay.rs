@@ -2,13 +2,14 @@
 
 use super::*;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use std::future::Future;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 
-/// Accepts one connection, answers `head` to its request, then echoes; tells what was asked.
-async fn agent(pki: &Path, head: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
+/// A node's listener with its certificate.
+async fn listen(pki: &Path) -> (TcpListener, tokio_rustls::TlsAcceptor) {
     let place = pki.join("nodes/n");
     let chain = vec![CertificateDer::from_pem_file(place.join("kubelet.crt")).unwrap()];
     let key = PrivateKeyDer::from_pem_file(place.join("kubelet.key")).unwrap();
@@ -18,26 +19,55 @@ async fn agent(pki: &Path, head: &'static str) -> (u16, tokio::task::JoinHandle<
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    (TcpListener::bind("127.0.0.1:0").await.unwrap(), tokio_rustls::TlsAcceptor::from(Arc::new(config)))
+}
+
+/// A head, to the end of it.
+pub(super) async fn head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// Accepts one connection, answers `answer` to its request, then gives the stream to `then`; tells what was asked.
+pub(super) async fn agent_doing<F: Future<Output = ()>>(
+    pki: &Path,
+    answer: &'static str,
+    then: impl FnOnce(tokio_rustls::server::TlsStream<TcpStream>) -> F + 'static,
+) -> (u16, tokio::task::JoinHandle<String>) {
+    let (listener, acceptor) = listen(pki).await;
     let port = listener.local_addr().unwrap().port();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let task = actix_rt::spawn(async move {
         let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(stream.read_u8().await.unwrap());
-        }
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut buffer = [0; 64];
-        while let Ok(n @ 1..) = stream.read(&mut buffer).await {
-            stream.write_all(&buffer[..n]).await.unwrap();
-        }
-        String::from_utf8(request).unwrap()
+        let request = head(&mut stream).await;
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        then(stream).await;
+        request
     });
     (port, task)
 }
 
-async fn pod_on(c: &Cluster, port: u16) {
+/// One that echoes.
+async fn agent(pki: &Path, answer: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
+    agent_doing(pki, answer, |mut stream| async move {
+        let mut buffer = [0; 64];
+        while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+            stream.write_all(&buffer[..n]).await.unwrap();
+        }
+    })
+    .await
+}
+
+/// A connection to the server as an administrator's.
+pub(super) async fn connect(c: &Cluster) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client(c.pki.path()).unwrap()));
+    let tcp = TcpStream::connect(c.address).await.unwrap();
+    connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap()
+}
+
+pub(super) async fn pod_on(c: &Cluster, port: u16) {
     c.memory.put(
         "nodes",
         json!({"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n", "uid": "n"},
@@ -52,22 +82,16 @@ async fn pod_on(c: &Cluster, port: u16) {
 #[test]
 fn bytes_pass_both_ways_after_an_upgrade() {
     with_server(|c| async move {
-        let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+        let accepted = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
             sec-websocket-accept: abc=\r\nsec-websocket-protocol: v5.channel.k8s.io\r\n\r\n";
-        let (port, agent) = agent(c.pki.path(), head).await;
+        let (port, agent) = agent(c.pki.path(), accepted).await;
         pod_on(&c, port).await;
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client(c.pki.path()).unwrap()));
-        let tcp = TcpStream::connect(c.address).await.unwrap();
-        let mut stream = connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
+        let mut stream = connect(&c).await;
         let request = "GET /api/v1/namespaces/default/pods/p/exec?command=ls&command=-l HTTP/1.1\r\nhost: x\r\n\
             connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: key==\r\n\
             sec-websocket-protocol: v5.channel.k8s.io\r\n\r\n";
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\n") {
-            answer.push(stream.read_u8().await.unwrap());
-        }
-        let answer = String::from_utf8(answer).unwrap().to_lowercase();
+        let answer = head(&mut stream).await.to_lowercase();
         assert!(answer.starts_with("http/1.1 101 ") && answer.contains("sec-websocket-accept: abc="), "{answer}");
         assert!(answer.contains("sec-websocket-protocol: v5.channel.k8s.io"), "{answer}");
         assert!(!answer.contains("transfer-encoding"), "{answer}");
@@ -94,8 +118,8 @@ fn logs_and_an_agents_refusal_come_through() {
         let (code, text) = c.get(log).await;
         assert_eq!((code, text), (200, json!("line\n")));
         assert!(task.await.unwrap().starts_with("GET /containerLogs/default/p/c?follow=true HTTP/1.1"));
-        let head = "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\ngone";
-        let (port, _task) = agent(c.pki.path(), head).await;
+        let gone = "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\ngone";
+        let (port, _task) = agent(c.pki.path(), gone).await;
         let patch = json!({"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": port}}}}).to_string();
         let (code, _) = c.ask("PATCH", "/api/v1/nodes/n/status", vec_of("application/merge-patch+json"), patch).await;
         assert_eq!(code, 200);

@@ -1,9 +1,5 @@
-//! SPDY/3.1, as far as `kubectl port-forward` speaks it inside a WebSocket (KEP-4006): framing, the header dictionary
-//! and a tunnel. Deliberately absent: server push, priorities, flow control (the peer does none), settings.
+//! Port-forward by SPDY/3.1 inside a WebSocket (KEP-4006); the frames are `podium_streams`'.
 
-mod dictionary;
-mod frame;
-mod headers;
 mod tunnel;
 
 pub(super) use tunnel::tunnel;

@@ -1,13 +1,10 @@
 //! Port-forward streams: for each connection the client opens an error stream and a data stream with one request id.
 
-use super::{
-    super::connect::connect,
-    frame::{self, Frame},
-    headers::Codec,
-};
+use super::super::connect::connect;
 use actix_web::rt;
 use actix_ws::{Message, MessageStream, Session};
 use bytes::BytesMut;
+use podium_streams::{Codec, Frame, frame};
 use std::{collections::BTreeMap, path::PathBuf};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -9,7 +9,7 @@ mod text;
 pub(super) use summary::summary;
 
 use super::query::refuse;
-use crate::shared::Shared;
+use crate::{shared::Shared, stats::running};
 use actix_web::{HttpResponse, http::StatusCode, web};
 use text::Text;
 
@@ -19,10 +19,22 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// `/metrics`: the agent itself.
 pub(super) async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
     let mut text = Text::default();
+    text.family("kubelet_node_name", "gauge", "[ALPHA] The node's name. The count is always 1.");
+    text.number("kubelet_node_name", &[("node", &shared.config.node_name)], 1.0);
     let slots = shared.pods.list();
-    let pods = slots.iter().filter(|slot| !slot.ended() && slot.view.load().is_some()).count();
+    let views: Vec<_> = slots.iter().filter(|slot| !slot.ended()).filter_map(|slot| slot.view.load_full()).collect();
     text.family("kubelet_running_pods", "gauge", "[ALPHA] Number of pods that have a running pod sandbox");
-    text.number("kubelet_running_pods", &[], pods as f64);
+    text.number("kubelet_running_pods", &[], views.len() as f64);
+    let containers: usize = views.iter().map(|view| running(&view.status).count()).sum();
+    text.family("kubelet_running_containers", "gauge", "[ALPHA] Number of containers currently running");
+    text.number("kubelet_running_containers", &[("container_state", "running")], containers as f64);
+    if let Ok(usage) = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF) {
+        let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+        text.family("process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.");
+        text.number("process_cpu_seconds_total", &[], seconds(usage.user_time()) + seconds(usage.system_time()));
+        text.family("process_max_resident_memory_bytes", "gauge", "Most resident memory so far in bytes.");
+        text.number("process_max_resident_memory_bytes", &[], usage.max_rss() as f64 * 1024.0);
+    }
     text.family("podium_actor_restarts_total", "counter", "How often an actor was rebuilt");
     for actor in shared.tree.list() {
         text.number("podium_actor_restarts_total", &[("path", &actor.path)], actor.restarts as f64);

@@ -1,9 +1,14 @@
 //! Logs, exec, attach and port-forward: relayed to the node's agent.
 //!
-//! The agent speaks the subprotocols; what passes here are raw bytes. SPDY/3.1, which
-//! older clients fall back to, is deliberately absent for now.
+//! The agent speaks the subprotocols of WebSockets; what passes here of those are raw bytes. SPDY/3.1, which older
+//! clients speak, is translated.
+
+mod carry;
+mod socket;
+mod spdy;
 
 use super::{
+    accept::Spdy,
     app::App,
     entry::{Request, text},
 };
@@ -20,10 +25,16 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use podium_types::ApiError;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, WriteHalf},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
 
 /// Bytes read from an agent at once.
 const CHUNK: usize = 32 * 1024;
+/// Pieces that wait for a slow client; then the agent waits.
+const QUEUE: usize = 4;
 /// Headers of an upgrade, beside `Connection` and `Upgrade`.
 const UPGRADE_HEADERS: &[&str] =
     &["sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol", "sec-websocket-extensions"];
@@ -38,12 +49,10 @@ pub(crate) async fn serve(request: Request, payload: Payload, app: &Data<App>) -
     if target.subresource == "log" {
         return log(&request, app, &node, &path).await;
     }
-    let upgrade = text(&request.http, header::UPGRADE).to_ascii_lowercase();
-    if upgrade.starts_with("spdy/") {
-        let why = "SPDY/3.1 is not served: use a client that speaks WebSocket (v5.channel.k8s.io), such as kubectl 1.31 or newer";
-        return Err(ApiError::bad_request(why));
+    if request.http.conn_data::<Spdy>().is_some_and(Spdy::take) {
+        return spdy::serve(&request, payload, app, &node, &path).await;
     }
-    if upgrade != "websocket" {
+    if !text(&request.http, header::UPGRADE).eq_ignore_ascii_case("websocket") {
         return Err(ApiError::bad_request("Upgrade request required"));
     }
     relay(&request, payload, app, &node, &path).await
@@ -164,10 +173,28 @@ async fn relay(
         }
     }
     let upgraded = hyper::upgrade::on(&mut response).await.map_err(|e| node.unreachable(e))?;
-    let (from_agent, to_agent) = tokio::io::split(TokioIo::new(upgraded));
+    Ok(answer.streaming(relayed(payload, upgraded, app.stop.clone())))
+}
+
+/// Carries an upgraded connection both ways; what comes back goes to the client.
+pub(super) fn relayed(
+    payload: Payload,
+    upgraded: Upgraded,
+    stop: CancellationToken,
+) -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> {
+    let (mut from_agent, to_agent) = tokio::io::split(TokioIo::new(upgraded));
     // Ends with the client's half of the connection, which ends with the answer's stream.
     drop(actix_rt::spawn(upstream(payload, to_agent)));
-    Ok(answer.streaming(downstream(from_agent, app.stop.clone())))
+    let (out, written) = mpsc::channel(QUEUE);
+    drop(actix_rt::spawn(async move {
+        loop {
+            let mut chunk = bytes::BytesMut::with_capacity(CHUNK);
+            if from_agent.read_buf(&mut chunk).await.unwrap_or(0) == 0 || out.send(chunk.freeze()).await.is_err() {
+                return;
+            }
+        }
+    }));
+    downstream(written, stop)
 }
 
 async fn upstream(mut payload: Payload, mut agent: WriteHalf<TokioIo<Upgraded>>) {
@@ -180,25 +207,19 @@ async fn upstream(mut payload: Payload, mut agent: WriteHalf<TokioIo<Upgraded>>)
     let _ = agent.shutdown().await;
 }
 
+/// What goes to the client, until the server stops.
 fn downstream(
-    mut agent: ReadHalf<TokioIo<Upgraded>>,
-    stop: tokio_util::sync::CancellationToken,
-) -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> {
+    mut written: mpsc::Receiver<Bytes>,
+    stop: CancellationToken,
+) -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> {
     async_stream::stream! {
         loop {
-            let mut chunk = bytes::BytesMut::with_capacity(CHUNK);
-            let read = tokio::select! {
+            let chunk = tokio::select! {
                 () = stop.cancelled() => break,
-                read = agent.read_buf(&mut chunk) => read,
+                chunk = written.recv() => chunk,
             };
-            match read {
-                Ok(0) => break,
-                Ok(_) => yield Ok(chunk.freeze()),
-                Err(error) => {
-                    yield Err(error);
-                    break;
-                }
-            }
+            let Some(chunk) = chunk else { break };
+            yield Ok(chunk);
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use bytes::{Buf, BytesMut};
 
-/// Longest frame; the length field holds no more.
+/// Longest frame sent; the length field holds no more.
 const MAX_FRAME: usize = (1 << 24) - 1;
+/// Longest frame taken: clients send 32 KB at a time, and what is announced is held until it is whole.
+pub const MAX_TAKEN: usize = 1 << 20;
 const VERSION: u16 = 3;
 const SYN_STREAM: u16 = 1;
 const SYN_REPLY: u16 = 2;
@@ -17,20 +19,52 @@ const CANCEL: u32 = 5;
 
 /// What a peer says, as far as we listen.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame {
-    Open { stream: u32, headers: Vec<u8>, fin: bool },
-    Data { stream: u32, data: Vec<u8>, fin: bool },
-    Reset { stream: u32 },
-    Ping { id: u32 },
+pub enum Frame {
+    /// SYN_STREAM.
+    Open {
+        /// The new stream.
+        stream: u32,
+        /// Its header block, compressed.
+        headers: Vec<u8>,
+        /// The peer will send nothing on it.
+        fin: bool,
+    },
+    /// A piece of a stream.
+    Data {
+        /// Which.
+        stream: u32,
+        /// The piece.
+        data: Vec<u8>,
+        /// It was the last.
+        fin: bool,
+    },
+    /// RST_STREAM.
+    Reset {
+        /// The stream that is given up.
+        stream: u32,
+    },
+    /// To be answered with the same number.
+    Ping {
+        /// The number.
+        id: u32,
+    },
+    /// The peer opens no more streams.
     GoAway,
+    /// What needs no answer.
     Other,
 }
 
 /// Takes one whole frame from the front of `buffer`; None until it is complete.
-pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<Frame>, String> {
+///
+/// # Errors
+/// What is no SPDY/3 frame, or one longer than [`MAX_TAKEN`].
+pub fn take(buffer: &mut BytesMut) -> Result<Option<Frame>, String> {
     let Some(head) = buffer.first_chunk::<8>() else { return Ok(None) };
     let first = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
     let (flags, length) = (head[4], u32::from_be_bytes([0, head[5], head[6], head[7]]) as usize);
+    if length > MAX_TAKEN {
+        return Err(format!("a frame of {length} bytes is too long"));
+    }
     if buffer.len() < 8 + length {
         return Ok(None);
     }
@@ -71,24 +105,24 @@ fn control(kind: u16, flags: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// Accepts a stream.
-pub(super) fn reply(stream: u32, headers: &[u8]) -> Vec<u8> {
+pub fn reply(stream: u32, headers: &[u8]) -> Vec<u8> {
     let mut body = stream.to_be_bytes().to_vec();
     body.extend_from_slice(headers);
     control(SYN_REPLY, 0, &body)
 }
 
 /// Ends a stream for good.
-pub(super) fn reset(stream: u32) -> Vec<u8> {
+pub fn reset(stream: u32) -> Vec<u8> {
     control(RST_STREAM, 0, &[stream.to_be_bytes(), CANCEL.to_be_bytes()].concat())
 }
 
 /// Answers a ping.
-pub(super) fn pong(id: u32) -> Vec<u8> {
+pub fn pong(id: u32) -> Vec<u8> {
     control(PING, 0, &id.to_be_bytes())
 }
 
-/// Data of a stream, at most [`MAX_FRAME`] bytes.
-pub(super) fn data(stream: u32, data: &[u8], fin: bool) -> Vec<u8> {
+/// Data of a stream, at most 16 MB.
+pub fn data(stream: u32, data: &[u8], fin: bool) -> Vec<u8> {
     let data = &data[..data.len().min(MAX_FRAME)];
     let mut out = Vec::with_capacity(8 + data.len());
     out.extend_from_slice(&stream.to_be_bytes());

@@ -9,12 +9,16 @@ const MAX_BLOCK: usize = 64 << 10;
 const STEP: usize = 4 << 10;
 
 /// Both directions of one connection.
-pub(super) struct Codec {
+pub struct Codec {
     inflate: Decompress,
     deflate: Compress,
 }
 
 impl Codec {
+    /// A new connection's.
+    ///
+    /// # Errors
+    /// A compressor that refuses the dictionary.
     pub fn new() -> Result<Self, String> {
         let mut deflate = Compress::new(Compression::default(), true);
         deflate.set_dictionary(&dictionary()).map_err(|e| e.to_string())?;
@@ -22,6 +26,9 @@ impl Codec {
     }
 
     /// Reads a block.
+    ///
+    /// # Errors
+    /// A block that is broken, or longer than 64 KB.
     pub fn decode(&mut self, mut block: &[u8]) -> Result<Vec<(String, String)>, String> {
         let mut plain = Vec::new();
         while !block.is_empty() {
@@ -56,6 +63,9 @@ impl Codec {
     }
 
     /// Writes a block.
+    ///
+    /// # Errors
+    /// A compressor that fails.
     pub fn encode(&mut self, headers: &[(&str, &str)]) -> Result<Vec<u8>, String> {
         let mut plain = Vec::new();
         plain.extend_from_slice(&(headers.len() as u32).to_be_bytes());

@@ -18,7 +18,7 @@ const TAIL: &str = "100101201202205206300302303304305306307402405406407408409410
     text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.";
 
 /// The whole.
-pub(super) fn dictionary() -> Vec<u8> {
+pub(crate) fn dictionary() -> Vec<u8> {
     let mut out = Vec::with_capacity(1423);
     for word in WORDS.split_whitespace() {
         let word = word.replace('_', " ");
