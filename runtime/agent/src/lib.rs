@@ -19,6 +19,7 @@ mod pods;
 mod run;
 mod settings;
 mod shared;
+mod shutdown;
 mod stats;
 
 pub use cleanup::cleanup;

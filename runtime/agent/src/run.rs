@@ -2,6 +2,7 @@
 
 use crate::{
     AgentConfig, Error, Result, api, cluster_id, error::io, events, eviction, images, net, node, pods, shared::Shared,
+    shutdown,
 };
 use podium_dataplane::{ROUTER, add_node_address};
 use podium_supervision::{Exit, Intensity, Placement, Root, Strategy, SupervisorHandle, Tree};
@@ -38,6 +39,7 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
         net::network_child(&shared),
         net::services_child(&shared),
         pod_actors.spec("pods", &tree, Strategy::OneForOne, Intensity::patient()),
+        shutdown::child(&shared),
         pods::own_node_child(&shared),
         pods::manifests_child(&shared, &pod_actors),
         pods::child(&shared, &pod_actors),

@@ -4,7 +4,10 @@
 use crate::{Error, Result, error::io};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::api::resource;
-use podium_lifecycle::eviction::{Threshold, thresholds};
+use podium_lifecycle::{
+    eviction::{Threshold, thresholds},
+    shutdown::{self, Stage},
+};
 use podium_types::Quantity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -46,8 +49,19 @@ pub(crate) struct Settings {
     pub system_reserved: BTreeMap<String, String>,
     /// A directory, or one file.
     pub static_pod_path: String,
+    pub shutdown_grace_period: String,
+    pub shutdown_grace_period_critical_pods: String,
+    pub shutdown_grace_period_by_pod_priority: Vec<ShutdownPriority>,
     #[serde(rename = "allowedUnsafeSysctls")]
     pub allowed_unsafe_sysctls: Vec<String>,
+}
+
+/// One of `shutdownGracePeriodByPodPriority`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ShutdownPriority {
+    pub priority: i32,
+    pub shutdown_grace_period_seconds: i64,
 }
 
 impl Default for Settings {
@@ -70,6 +84,9 @@ impl Default for Settings {
             kube_reserved: BTreeMap::new(),
             system_reserved: BTreeMap::new(),
             static_pod_path: String::new(),
+            shutdown_grace_period: text("0s"),
+            shutdown_grace_period_critical_pods: text("0s"),
+            shutdown_grace_period_by_pod_priority: Vec::new(),
             allowed_unsafe_sysctls: Vec::new(),
         }
     }
@@ -110,6 +127,7 @@ impl Settings {
         if high > 100 || low >= high {
             return Err(format!("imageGCLowThresholdPercent {low} must be below imageGCHighThresholdPercent {high}"));
         }
+        self.check_shutdown()?;
         if self.max_parallel_image_pulls == 0 {
             return Err("maxParallelImagePulls must be a positive number".to_owned());
         }
@@ -120,6 +138,35 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    fn check_shutdown(&self) -> Result<(), String> {
+        let total = duration(&self.shutdown_grace_period)?;
+        let critical = duration(&self.shutdown_grace_period_critical_pods)?;
+        if critical > total {
+            return Err("shutdownGracePeriodCriticalPods must be no longer than shutdownGracePeriod".to_owned());
+        }
+        let stages = &self.shutdown_grace_period_by_pod_priority;
+        if !stages.is_empty() && !total.is_zero() {
+            return Err("give shutdownGracePeriod or shutdownGracePeriodByPodPriority, not both".to_owned());
+        }
+        match stages.iter().find(|stage| stage.shutdown_grace_period_seconds < 0) {
+            Some(stage) => Err(format!("invalid shutdownGracePeriodSeconds of priority {}", stage.priority)),
+            None => Ok(()),
+        }
+    }
+
+    /// How pods end when the machine is about to go; none where no time is given.
+    pub fn shutdown_stages(&self) -> Vec<Stage> {
+        let own = self.shutdown_grace_period_by_pod_priority.iter();
+        let own: Vec<Stage> =
+            own.map(|s| Stage { priority: s.priority, grace_seconds: s.shutdown_grace_period_seconds }).collect();
+        if !own.is_empty() {
+            return own;
+        }
+        // Checked when they were read.
+        let seconds = |text: &str| duration(text).map_or(0, |d| d.as_secs());
+        shutdown::stages(seconds(&self.shutdown_grace_period), seconds(&self.shutdown_grace_period_critical_pods))
     }
 
     pub fn thresholds(&self) -> Result<Vec<Threshold>, String> {
@@ -204,6 +251,9 @@ mod tests {
             "maxParallelImagePulls: 0",
             "kubeReserved: {cpu: -1}",
             "evictionHard: 7",
+            "shutdownGracePeriodCriticalPods: 1s",
+            "shutdownGracePeriod: 5s\nshutdownGracePeriodByPodPriority: [{priority: 0, shutdownGracePeriodSeconds: 3}]",
+            "shutdownGracePeriodByPodPriority: [{priority: 0, shutdownGracePeriodSeconds: -3}]",
         ] {
             assert!(Settings::parse(wrong).is_err(), "{wrong}");
         }

@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub settings: Settings,
     /// What the node is short of.
     pub pressure: watch::Sender<BTreeSet<Pressure>>,
+    /// The machine is about to go.
+    pub shutting_down: watch::Sender<bool>,
     pub image_history: images::History,
     pub meter: Meter,
     pub reviews: Reviews,
@@ -79,6 +81,7 @@ impl Shared {
             machine,
             settings,
             pressure: watch::Sender::default(),
+            shutting_down: watch::Sender::default(),
             image_history: images::History::default(),
             meter: Meter::default(),
             recorder: RecorderHandle::default(),

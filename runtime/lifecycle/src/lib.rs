@@ -11,6 +11,7 @@ pub mod machine;
 pub mod probe;
 pub mod qos;
 pub mod resources;
+pub mod shutdown;
 
 pub use backoff::Backoff;
 pub use machine::{

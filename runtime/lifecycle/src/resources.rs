@@ -80,10 +80,13 @@ pub fn pod(pod: &Pod) -> Limits {
     }
     // Init containers run before; their need may exceed the sum, so a pod with any has no limit of its own.
     let alone = spec.init_containers.as_ref().is_none_or(Vec::is_empty);
+    let overhead = |name| amount(spec.overhead.as_ref(), name);
+    let milli = overhead("cpu").map_or(0, |q| q.milli_value());
+    let bytes = overhead("memory").map_or(0, |q| q.value());
     Limits {
-        shares: shares(request),
-        quota_micros: cpu.filter(|_| alone).and_then(quota),
-        memory_bytes: memory.filter(|m| alone && *m > 0),
+        shares: shares(request.saturating_add(milli)),
+        quota_micros: cpu.filter(|limit| alone && *limit > 0).and_then(|limit| quota(limit.saturating_add(milli))),
+        memory_bytes: memory.filter(|m| alone && *m > 0).map(|m| m.saturating_add(bytes)),
     }
 }
 
@@ -178,6 +181,19 @@ mod tests {
             shortage.to_string(),
             "Node didn't have enough resource: cpu, requested: 610, used: 610, capacity: 1000"
         );
+    }
+
+    #[test]
+    fn a_pods_group_has_room_for_its_overhead() {
+        let limited = |overhead: serde_json::Value| {
+            let limits = serde_json::json!({ "cpu": "500m", "memory": "64Mi" });
+            let containers = [serde_json::json!({ "name": "a", "resources": { "limits": limits } })];
+            super::pod(&pod(serde_json::json!({ "containers": containers, "overhead": overhead })))
+        };
+        let plain = limited(serde_json::json!({}));
+        assert_eq!((plain.shares, plain.quota_micros, plain.memory_bytes), (512, Some(50_000), Some(64 << 20)));
+        let more = limited(serde_json::json!({ "cpu": "250m", "memory": "16Mi" }));
+        assert_eq!((more.shares, more.quota_micros, more.memory_bytes), (768, Some(75_000), Some(80 << 20)));
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! What a write must pass, in order: namespace lifecycle, service account, Service allocation.
+//! What a write must pass, in order: namespace lifecycle, runtime class, service account, Service allocation.
 //!
 //! Admission looks at other objects, which a kind's strategy may not.
 
 mod allocation;
 mod namespace;
+mod runtimeclass;
 mod service;
 mod serviceaccount;
 
@@ -18,7 +19,10 @@ use serde_json::Value;
 pub(crate) async fn on_create(api: &Api, kind: &'static Kind, object: &mut Value) -> Result<Reserved, ApiError> {
     namespace::check(api, kind, object).await?;
     match kind.resource {
-        "pods" => serviceaccount::admit(api, object).map(|()| Reserved::default()),
+        "pods" => {
+            runtimeclass::admit(api, object)?;
+            serviceaccount::admit(api, object).map(|()| Reserved::default())
+        }
         "services" => service::allocate(api, object, None),
         _ => Ok(Reserved::default()),
     }

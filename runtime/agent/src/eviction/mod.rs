@@ -172,7 +172,7 @@ async fn relieve(shared: &Arc<Shared>, due: Option<Due>) -> Result<Option<Arc<Po
 pub(crate) fn evict(shared: &Shared, slot: &PodSlot, eviction: Eviction) {
     let (pod, message) = (slot.pod.load_full(), eviction.message.clone());
     tracing::warn!(uid = slot.uid, "evicting a pod: {message}");
-    let reason = "Evicted".to_owned();
+    let reason = eviction.reason.to_owned();
     shared.recorder.record(Note { pod, container: None, warning: true, reason, message });
     slot.evict(eviction);
 }

@@ -50,6 +50,7 @@ impl Worker for NodeActor {
 
     fn started(&mut self, ctx: &mut Ctx<'_, Self>) {
         let (mut network, mut pressure) = (self.shared.network.subscribe(), self.shared.pressure.subscribe());
+        let mut shutdown = self.shared.shutting_down.subscribe();
         let handle = ctx.handle();
         ctx.spawn(
             async move {
@@ -59,6 +60,7 @@ impl Worker for NodeActor {
                     tokio::select! {
                         _ = network.changed() => {}
                         _ = pressure.changed() => {}
+                        _ = shutdown.changed() => {}
                     }
                     let _ = handle.tell(NodeMsg::Look);
                 }
@@ -77,6 +79,7 @@ impl Worker for NodeActor {
 impl NodeActor {
     fn look(&mut self, ctx: &mut Ctx<'_, Self>) {
         let blocked = match *self.shared.network.borrow() {
+            _ if *self.shared.shutting_down.borrow() => Some("node is shutting down".to_owned()),
             Some(_) => None,
             None => Some("container runtime network not ready: the node has no podCIDR yet".to_owned()),
         };

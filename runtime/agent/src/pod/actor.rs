@@ -124,8 +124,8 @@ impl PodActor {
             }
         }
         if let Some(eviction) = self.slot.eviction() {
-            let (message, grace_seconds) = (eviction.message.clone(), eviction.grace_seconds);
-            self.feed(Event::Evict { message, grace_seconds }, ctx);
+            let (reason, message) = (eviction.reason, eviction.message.clone());
+            self.feed(Event::Evict { reason, message, grace_seconds: eviction.grace_seconds }, ctx);
         }
         if self.slot.removed() {
             self.feed(Event::Removed, ctx);

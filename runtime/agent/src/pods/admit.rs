@@ -4,8 +4,9 @@ use super::PodSlot;
 use crate::{events::Note, eviction::evict, shared::Shared};
 use k8s_openapi::api::core::v1::Pod;
 use podium_lifecycle::{
-    admission::{self, Host},
-    eviction::{Eviction, refusal},
+    admission::{self, Host, Rejection},
+    eviction::{EVICTED, Eviction, refusal},
+    shutdown,
 };
 use std::{path::Path, sync::Arc};
 
@@ -18,8 +19,12 @@ pub(super) fn admit(shared: &Shared, slot: &PodSlot) {
     if pod.status.as_ref().is_some_and(|status| status.start_time.is_some()) {
         return;
     }
+    if *shared.shutting_down.borrow() {
+        slot.reject(Rejection { reason: shutdown::REFUSED.to_owned(), message: shutdown::REFUSAL.to_owned() });
+        return;
+    }
     if let Some(message) = refusal(&pod, &shared.pressure.borrow()) {
-        evict(shared, slot, Eviction { message, grace_seconds: 0 });
+        evict(shared, slot, Eviction { reason: EVICTED, message, grace_seconds: 0 });
         return;
     }
     let slots = shared.pods.list();

@@ -36,6 +36,13 @@ pub(crate) fn is_static(pod: &Pod) -> bool {
     pod.metadata.annotations.as_ref().is_some_and(|a| a.get(SOURCE).is_some_and(|source| source == "file"))
 }
 
+/// A pod of the API that calls itself one of a manifest is none.
+pub(super) fn disown(pod: &mut Pod) {
+    if let Some(notes) = pod.metadata.annotations.as_mut() {
+        notes.remove(SOURCE);
+    }
+}
+
 struct Manifests {
     shared: Arc<Shared>,
     actors: SupervisorHandle,
@@ -57,7 +64,7 @@ impl Worker for Manifests {
 impl Manifests {
     fn look(&mut self, ctx: &mut Ctx<'_, Self>) {
         let path = self.shared.settings.static_pod_path.clone();
-        if path.is_empty() {
+        if path.is_empty() || *self.shared.shutting_down.borrow() {
             return;
         }
         let wanted = read(Path::new(&path), &self.shared.config.node_name);
@@ -174,6 +181,9 @@ mod tests {
         assert_eq!(pod.metadata.name.as_deref(), Some("web-node-a"));
         assert_eq!(pod.metadata.namespace.as_deref(), Some("default"));
         assert!(is_static(&pod));
+        let mut forged = pod.clone();
+        disown(&mut forged);
+        assert!(!is_static(&forged));
         let uid = |text: &str, file: &str, node: &str| parse(text, file, node).expect("a pod").metadata.uid;
         assert_eq!(pod.metadata.uid, uid(WEB, "/m/web.yaml", "Node-A"), "the same manifest is the same pod");
         for other in [

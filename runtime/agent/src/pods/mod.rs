@@ -72,11 +72,13 @@ impl Worker for PodsActor {
     fn handle(&mut self, event: watcher::Event<Pod>, ctx: &mut Ctx<'_, Self>) {
         match event {
             watcher::Event::Init => self.fresh = Some(BTreeSet::new()),
-            watcher::Event::InitApply(pod) | watcher::Event::Apply(pod) => {
+            watcher::Event::InitApply(mut pod) | watcher::Event::Apply(mut pod) => {
                 let Some(uid) = pod.metadata.uid.clone() else { return };
                 if mirror::is_mirror(&pod) {
                     return;
                 }
+                // Whatever it says of itself, it comes from the API.
+                manifests::disown(&mut pod);
                 if let Some(fresh) = &mut self.fresh {
                     fresh.insert(uid.clone());
                 }

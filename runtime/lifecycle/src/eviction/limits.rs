@@ -1,6 +1,6 @@
 //! Pods above their own limits of storage leave, however much the node has left.
 
-use super::{Eviction, IMMEDIATE_GRACE_SECONDS, PodUse};
+use super::{EVICTED, Eviction, IMMEDIATE_GRACE_SECONDS, PodUse};
 use crate::resources::amount;
 use k8s_openapi::api::core::v1::PodSpec;
 use podium_types::Quantity;
@@ -12,7 +12,7 @@ const STORAGE: &str = "ephemeral-storage";
 pub fn exceeded(used: &PodUse) -> Option<Eviction> {
     let spec = used.pod.spec.as_ref()?;
     let message = empty_dir(spec, used).or_else(|| pod(spec, used)).or_else(|| container(spec, used))?;
-    Some(Eviction { message, grace_seconds: IMMEDIATE_GRACE_SECONDS })
+    Some(Eviction { reason: EVICTED, message, grace_seconds: IMMEDIATE_GRACE_SECONDS })
 }
 
 fn empty_dir(spec: &PodSpec, used: &PodUse) -> Option<String> {

@@ -109,9 +109,14 @@ pub struct Observation {
     pub available: u64,
 }
 
+/// `pod.status.reason` of a pod that left a node that ran short, or held more than it may.
+pub const EVICTED: &str = "Evicted";
+
 /// Why a pod must go, and how soon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Eviction {
+    /// `pod.status.reason`: [`EVICTED`], or the reason of a node that shuts down.
+    pub reason: &'static str,
     /// `pod.status.message`
     pub message: String,
     /// The pod's own grace, but no more than this.

@@ -1,13 +1,11 @@
 //! Who goes first: those above their requests, then the less important, then those that hold the most.
 
-use super::{Due, Eviction, IMMEDIATE_GRACE_SECONDS, Signal};
-use crate::resources;
+use super::{Due, EVICTED, Eviction, IMMEDIATE_GRACE_SECONDS, Signal};
+use crate::{resources, shutdown::CRITICAL_PRIORITY};
 use k8s_openapi::api::core::v1::Pod;
 use podium_types::{Quantity, quantity::Format};
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
-/// Pods of this priority and above are the system's.
-const CRITICAL_PRIORITY: i32 = 2_000_000_000;
 /// Says where a static pod came from.
 const SOURCE: &str = "kubernetes.io/config.source";
 /// Is on the API's mirror of a static pod.
@@ -76,7 +74,7 @@ pub fn victim(pods: &[PodUse], due: &Due, max_grace_seconds: i64) -> Option<(Str
     let signal = due.threshold.signal;
     let victim = pods.iter().filter(|p| !is_critical(&p.pod)).min_by_key(|p| p.order(signal))?;
     let grace_seconds = if due.threshold.grace.is_some() { max_grace_seconds } else { IMMEDIATE_GRACE_SECONDS };
-    Some((victim.pod.metadata.uid.clone()?, Eviction { message: message(victim, due), grace_seconds }))
+    Some((victim.pod.metadata.uid.clone()?, Eviction { reason: EVICTED, message: message(victim, due), grace_seconds }))
 }
 
 fn message(victim: &PodUse, due: &Due) -> String {

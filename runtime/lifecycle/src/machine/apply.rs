@@ -39,7 +39,7 @@ impl PodMachine {
             Event::Fail { reason, message } => {
                 self.failure.get_or_insert(Failure { reason, message });
             }
-            Event::Evict { message, grace_seconds } => self.evict(message, grace_seconds, now),
+            Event::Evict { reason, message, grace_seconds } => self.evict(reason, message, grace_seconds, now),
             Event::Image { name, id } => {
                 if let Some(c) = self.find(&name) {
                     c.image = Image::Ready;

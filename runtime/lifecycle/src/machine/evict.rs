@@ -1,21 +1,23 @@
-//! Eviction: the node runs short, or the pod holds more than it may. It fails with the reason `Evicted`.
+//! Eviction: the node runs short or shuts down, or the pod holds more than it may. It fails with the reason given.
 
 use super::{Failure, PodMachine};
-use crate::backoff::later;
+use crate::{backoff::later, eviction::EVICTED, shutdown::TERMINATED};
 use jiff::SignedDuration;
 use podium_types::Timestamp;
 use serde_json::Value;
 
-/// `pod.status.reason`
-pub(super) const EVICTED: &str = "Evicted";
+/// Whether a pod with this `pod.status.reason` was sent away by its node.
+pub(super) fn leaves(reason: &str) -> bool {
+    [EVICTED, TERMINATED].contains(&reason)
+}
 
 impl PodMachine {
     /// Ends the pod within its own grace, but `most` seconds at most. Who ends for another reason goes on with that.
-    pub(super) fn evict(&mut self, message: String, most: i64, now: Timestamp) {
+    pub(super) fn evict(&mut self, reason: &str, message: String, most: i64, now: Timestamp) {
         if self.terminal.is_some() || self.failure.is_some() {
             return;
         }
-        self.failure = Some(Failure { reason: EVICTED.to_owned(), message });
+        self.failure = Some(Failure { reason: reason.to_owned(), message });
         let by = later(now, SignedDuration::from_secs(self.grace().min(most.max(0))));
         self.evicted_by = Some(by);
         for stopping in self.containers.iter_mut().filter_map(|c| c.stopping.as_mut()) {
@@ -30,7 +32,7 @@ impl PodMachine {
 
     /// Says that not the pod is to blame (KEP-3329).
     pub(super) fn disruption(&self, now: Timestamp) -> Option<Value> {
-        let failure = self.failure.as_ref().filter(|failure| failure.reason == EVICTED)?;
+        let failure = self.failure.as_ref().filter(|failure| leaves(&failure.reason))?;
         let mut condition = self.condition("DisruptionTarget", Ok(()), now);
         condition["reason"] = "TerminationByKubelet".into();
         condition["message"] = failure.message.clone().into();
@@ -74,7 +76,11 @@ mod tests {
     }
 
     fn evict(machine: &mut PodMachine, grace_seconds: i64) -> Vec<Action> {
-        machine.step(Event::Evict { message: "low on memory".to_owned(), grace_seconds }, at(10))
+        leave(machine, EVICTED, grace_seconds)
+    }
+
+    fn leave(machine: &mut PodMachine, reason: &'static str, grace_seconds: i64) -> Vec<Action> {
+        machine.step(Event::Evict { reason, message: "low on memory".to_owned(), grace_seconds }, at(10))
     }
 
     #[test]
@@ -113,11 +119,15 @@ mod tests {
 
     #[test]
     fn a_new_life_goes_on_evicting() {
-        let (mut machine, pod) = running();
-        let status: PodStatus = serde_json::from_value(published(&evict(&mut machine, 30))).expect("a status");
-        let mut again = PodMachine::new(pod, Some(&status), &[], None, Vec::new(), at(20));
-        let actions = again.step(Event::Tick, at(20));
-        assert!(!actions.iter().any(|a| matches!(a, Action::Start { .. } | Action::Prepare)), "{actions:?}");
-        assert_eq!(published(&actions)["phase"], "Failed");
+        for reason in [EVICTED, TERMINATED] {
+            let (mut machine, pod) = running();
+            let status = published(&leave(&mut machine, reason, 30));
+            let status: PodStatus = serde_json::from_value(status).expect("a status");
+            let mut again = PodMachine::new(pod, Some(&status), &[], None, Vec::new(), at(20));
+            let actions = again.step(Event::Tick, at(20));
+            assert!(!actions.iter().any(|a| matches!(a, Action::Start { .. } | Action::Prepare)), "{actions:?}");
+            assert_eq!(published(&actions)["phase"], "Failed");
+            assert_eq!(published(&actions)["reason"], reason);
+        }
     }
 }

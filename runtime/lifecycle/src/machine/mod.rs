@@ -119,8 +119,10 @@ pub enum Event {
         /// `pod.status.message`
         message: String,
     },
-    /// The pod must leave the node that runs short, or holds more than it may; it becomes Failed.
+    /// The pod must leave the node that runs short or shuts down, or holds more than it may; it becomes Failed.
     Evict {
+        /// `pod.status.reason`
+        reason: &'static str,
         /// `pod.status.message`
         message: String,
         /// The pod's own grace, but no more than this.

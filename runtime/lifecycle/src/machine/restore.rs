@@ -53,7 +53,7 @@ impl PodMachine {
             confirmed: false,
             forgotten: false,
             failure: status
-                .filter(|s| terminal.is_some() || s.reason.as_deref() == Some(super::evict::EVICTED))
+                .filter(|s| terminal.is_some() || s.reason.as_deref().is_some_and(super::evict::leaves))
                 .and_then(|s| Some((s.reason.clone()?, s.message.clone().unwrap_or_default())))
                 .map(|(reason, message)| super::Failure { reason, message }),
             terminal,

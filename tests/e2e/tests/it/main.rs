@@ -9,6 +9,7 @@ mod healing;
 mod network;
 mod node;
 mod pods;
+mod shutdown;
 mod static_pods;
 mod streams;
 mod taking_in;
