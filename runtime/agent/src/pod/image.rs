@@ -23,7 +23,17 @@ pub(super) async fn ensure(place: &Place, container: &str) -> Result<Image, Imag
         return Err(failure("ErrImagePull", format!("no container {container}")));
     };
     let reference = spec.image.as_deref().unwrap_or_default();
-    let policy = spec.image_pull_policy.as_deref().unwrap_or(default_policy(reference));
+    fetch(place, Some(container), reference, spec.image_pull_policy.as_deref()).await
+}
+
+/// An image, for a container or for the pod itself, pulled where the policy asks for it.
+pub(super) async fn fetch(
+    place: &Place,
+    container: Option<&str>,
+    reference: &str,
+    policy: Option<&str>,
+) -> Result<Image, ImageFailure> {
+    let policy = policy.unwrap_or(default_policy(reference));
     let here = if policy == "Always" { None } else { place.shared.images.get(reference) };
     if let Some(image) = here {
         note(place, container, false, "Pulled", format!("Container image \"{reference}\" already present on machine"));
@@ -82,8 +92,8 @@ fn failure(reason: &str, message: String) -> ImageFailure {
     ImageFailure { reason: reason.to_owned(), message }
 }
 
-fn note(place: &Place, container: &str, warning: bool, reason: &str, message: String) {
-    let (pod, container, reason) = (place.pod.clone(), Some(container.to_owned()), reason.to_owned());
+fn note(place: &Place, container: Option<&str>, warning: bool, reason: &str, message: String) {
+    let (pod, container, reason) = (place.pod.clone(), container.map(str::to_owned), reason.to_owned());
     place.shared.recorder.record(Note { pod, container, warning, reason, message });
 }
 

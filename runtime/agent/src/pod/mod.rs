@@ -7,6 +7,7 @@ mod grpc;
 mod hooks;
 mod http;
 mod image;
+mod image_volumes;
 mod login;
 mod mounts;
 mod objects;

@@ -19,7 +19,7 @@ const RECURSIVE: &str = "rro";
 
 /// All mounts; blocking. `env` is for `subPathExpr`.
 pub(super) fn mounts(place: &Place, container: &Container, id: &str, env: &[(String, String)]) -> Result<Vec<Mount>> {
-    let (paths, read_only) = (volumes::paths(place), volumes::read_only(place));
+    let (paths, read_only, no_exec) = (volumes::paths(place), volumes::read_only(place), volumes::no_exec(place));
     let mut out = Vec::new();
     for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
         let Some(root) = paths.get(&mount.name) else {
@@ -32,12 +32,14 @@ pub(super) fn mounts(place: &Place, container: &Container, id: &str, env: &[(Str
             _ => Propagation::Private,
         };
         let recursive = matches!(mount.recursive_read_only.as_deref(), Some("Enabled" | "IfPossible"));
+        let mut options = if recursive { vec![RECURSIVE.to_owned()] } else { Vec::new() };
+        options.extend(no_exec.contains(&mount.name).then(|| "noexec".to_owned()));
         out.push(Mount {
             source,
             destination: PathBuf::from(&mount.mount_path),
             readonly: mount.read_only == Some(true) || read_only.contains(&mount.name),
             propagation,
-            options: if recursive { vec![RECURSIVE.to_owned()] } else { Vec::new() },
+            options,
             ..Mount::default()
         });
     }

@@ -1,6 +1,6 @@
 //! A pod's volumes: objects to files, files to disk, and again when objects change.
 
-use super::{Place, claims, objects};
+use super::{Place, claims, image_volumes, objects};
 use crate::{Error, Result, error::blocking};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
@@ -25,6 +25,7 @@ type Objects =
 
 /// Makes all volumes.
 pub(super) async fn setup(place: &Place, ips: &[IpAddr]) -> Result<()> {
+    image_volumes::setup(place).await?;
     let sources = sources(place, ips, false).await?;
     let (dir, group) = (place.dir(), fs_group(place));
     blocking(move || {
@@ -57,7 +58,7 @@ pub(super) fn paths(place: &Place) -> BTreeMap<String, PathBuf> {
     let all = place.spec().into_iter().flat_map(|s| s.volumes.iter().flatten());
     all.map(|v| {
         let host = v.host_path.as_ref().map(|h| PathBuf::from(&h.path));
-        (v.name.clone(), host.unwrap_or_else(|| volumes.path(&v.name)))
+        (v.name.clone(), host.or_else(|| image_volumes::path(place, v)).unwrap_or_else(|| volumes.path(&v.name)))
     })
     .collect()
 }
@@ -75,7 +76,13 @@ fn is_live(v: &Volume) -> bool {
 /// Volumes that no container may write to.
 pub(super) fn read_only(place: &Place) -> BTreeSet<String> {
     let all = place.spec().into_iter().flat_map(|s| s.volumes.iter().flatten());
-    all.filter(|v| is_live(v) || claims::read_only(v)).map(|v| v.name.clone()).collect()
+    all.filter(|v| is_live(v) || v.image.is_some() || claims::read_only(v)).map(|v| v.name.clone()).collect()
+}
+
+/// Volumes that no program is run from.
+pub(super) fn no_exec(place: &Place) -> BTreeSet<String> {
+    let all = place.spec().into_iter().flat_map(|s| s.volumes.iter().flatten());
+    all.filter(|v| v.image.is_some()).map(|v| v.name.clone()).collect()
 }
 
 /// Some file shows the pod's address. (Fields of status are for the environment alone; the API refuses others.)
@@ -113,7 +120,7 @@ async fn sources(place: &Place, ips: &[IpAddr], live: bool) -> Result<Vec<(Strin
     for volume in volumes {
         let source = if is_live(volume) {
             files(place, volume, &objects, &facts).await?
-        } else if live {
+        } else if live || volume.image.is_some() {
             continue;
         } else {
             lasting(place, volume).await?

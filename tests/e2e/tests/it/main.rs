@@ -6,6 +6,7 @@ mod bad_input;
 mod clients;
 mod demo;
 mod healing;
+mod image_volumes;
 mod network;
 mod node;
 mod pods;
