@@ -43,7 +43,6 @@ impl Traces {
 
 /// Ends all pods of the cluster in `data_dir` at once and removes what they had. Fine when there is nothing.
 pub async fn cleanup(data_dir: &Path, run_dir: &Path) -> Result<()> {
-    let id = cluster_id(data_dir);
     let pods = data_dir.join("pods");
     let entries = std::fs::read_dir(&pods).into_iter().flatten().flatten();
     let ends = entries.map(|entry| async move {
@@ -52,6 +51,12 @@ pub async fn cleanup(data_dir: &Path, run_dir: &Path) -> Result<()> {
         end(&entry.path(), &socket).await
     });
     stream::iter(ends).buffer_unordered(PARALLEL).try_collect::<()>().await?;
+    groups_and_network(data_dir, run_dir).await
+}
+
+/// Removes the cgroups of all pods, and everything of the network.
+pub(crate) async fn groups_and_network(data_dir: &Path, run_dir: &Path) -> Result<()> {
+    let id = cluster_id(data_dir);
     let group = format!("/podium-{id}");
     blocking(move || {
         let cgroups = Cgroups::detect()?;

@@ -4,6 +4,7 @@
 //! decided in `podium-lifecycle`; here it is performed. Containers outlive it: a new life re-attaches to them.
 
 mod api;
+mod boot;
 mod cleanup;
 mod config;
 mod error;

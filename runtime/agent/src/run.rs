@@ -1,8 +1,8 @@
 //! The agent's whole tree on one page.
 
 use crate::{
-    AgentConfig, Error, Result, api, cluster_id, error::io, events, eviction, images, net, node, pods, shared::Shared,
-    shutdown,
+    AgentConfig, Error, Result, api, boot, cluster_id, error::io, events, eviction, images, net, node, pods,
+    shared::Shared, shutdown,
 };
 use podium_dataplane::{ROUTER, add_node_address};
 use podium_supervision::{Exit, Intensity, Placement, Root, Strategy, SupervisorHandle, Tree};
@@ -23,6 +23,7 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
     let listener = TcpListener::bind(("0.0.0.0", config.kubelet_port))
         .map_err(io(format!("listen on the kubelet port {}", config.kubelet_port)))?;
     let port = listener.local_addr().map_err(io("kubelet port"))?.port();
+    boot::look(&config).await?;
     if config.node_ip == IpAddr::V4(ROUTER) {
         add_node_address(&cluster_id(&config.data_dir))?;
     }

@@ -10,6 +10,7 @@ mod image_volumes;
 mod network;
 mod node;
 mod pods;
+mod reboot;
 mod shutdown;
 mod static_pods;
 mod streams;
