@@ -191,7 +191,7 @@ fn config(
         env,
         ..ContainerConfig::default()
     };
-    security::apply(place, container, &mut config);
+    security::apply(place, container, &mut config)?;
     Ok(config)
 }
 
