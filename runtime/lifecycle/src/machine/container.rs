@@ -11,9 +11,16 @@ use std::collections::BTreeMap;
 pub(super) enum Image {
     Unknown,
     /// Reason and message of the last failure, which are shown until this attempt has an end.
-    Pulling { failed: Option<(String, String)> },
+    Pulling {
+        failed: Option<(String, String)>,
+    },
     Ready,
-    Failed { reason: String, message: String, at: Timestamp, retry_at: Timestamp },
+    Failed {
+        reason: String,
+        message: String,
+        at: Timestamp,
+        retry_at: Timestamp,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
