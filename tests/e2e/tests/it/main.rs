@@ -9,5 +9,7 @@ mod healing;
 mod network;
 mod node;
 mod pods;
+mod static_pods;
 mod streams;
+mod taking_in;
 mod workloads;
