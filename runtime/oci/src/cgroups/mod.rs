@@ -78,6 +78,12 @@ impl Cgroups {
         self.controllers.is_empty()
     }
 
+    /// The directories of the group, one in each hierarchy.
+    pub fn groups(&self, path: &str) -> Result<Vec<PathBuf>> {
+        let parts: PathBuf = parts(path)?.collect();
+        Ok(self.mounts.iter().map(|mount| mount.join(&parts)).collect())
+    }
+
     /// Makes the group, its parents too, and sets limits.
     pub fn create(&self, path: &str, resources: &Resources) -> Result<()> {
         for mount in &self.mounts {
