@@ -12,6 +12,7 @@ mod node;
 mod pods;
 mod reboot;
 mod shutdown;
+mod soak;
 mod static_pods;
 mod streams;
 mod taking_in;

@@ -1,0 +1,131 @@
+//! A node under fire: containers, shims, agent, server and PostgreSQL are killed at random; in the end everything runs
+//! again, and once it is deleted nothing of it is left. `PODIUM_SOAK_SECONDS`, `_PODS` and `_SEED` make it longer.
+
+use anyhow::{Result, ensure};
+use podium_e2e::{Cluster, eventually, kill_9, with_cluster};
+use serde_json::json;
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// Tells this test's processes from all others.
+const WORD: &str = "8640002";
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(format!("PODIUM_SOAK_{name}")).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// SplitMix64: the seed decides who dies.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % sides.max(1) as u64).unwrap_or(0)
+    }
+    fn pick(&mut self, pids: &[i32]) -> Option<i32> {
+        pids.get(self.roll(pids.len())).copied()
+    }
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let mut all: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    all.sort();
+    all
+}
+
+fn containers() -> Vec<i32> {
+    let line = format!("sleep\0{WORD}\0");
+    let ours = |p: &PathBuf| std::fs::read(p.join("cmdline")).is_ok_and(|text| text.ends_with(line.as_bytes()));
+    let all = entries(Path::new("/proc")).into_iter().filter(ours);
+    all.filter_map(|p| p.file_name()?.to_str()?.parse().ok()).collect()
+}
+
+fn shims(cluster: &Cluster) -> Vec<i32> {
+    let pods = entries(&cluster.data.join("pods"));
+    let lock = |pod: PathBuf| std::fs::read_to_string(pod.join("shim/shim.lock")).ok()?.parse().ok();
+    pods.into_iter().filter_map(lock).collect()
+}
+
+/// What pods of this cluster have on this machine.
+fn left(cluster: &Cluster) -> Vec<String> {
+    let mut found: Vec<String> = containers().iter().map(|pid| format!("container {pid}")).collect();
+    let pods = cluster.data.join("pods");
+    found.extend(entries(&pods).iter().map(|p| p.display().to_string()));
+    found.extend(entries(&cluster.data.join("network")).iter().map(|p| p.display().to_string()));
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let of_pods = |line: &&str| line.contains(&*pods.to_string_lossy());
+    found.extend(mounts.lines().filter(of_pods).map(str::to_owned));
+    // This test has a network namespace of its own: every veth of a pod is this cluster's.
+    let links = podium_e2e::run("ip", &["-o", "link"]).unwrap_or_default();
+    let pods = links.lines().filter(|line| line.contains("link-netns") && !line.contains("node0"));
+    found.extend(pods.map(str::to_owned));
+    found
+}
+
+fn crowd(pods: u64) -> String {
+    let containers = json!([{ "name": "c", "image": "podium/demo:1", "command": ["sleep", WORD] }]);
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "crowd" },
+        "spec": {
+            "replicas": pods,
+            "selector": { "matchLabels": { "app": "crowd" } },
+            "template": {
+                "metadata": { "labels": { "app": "crowd" } },
+                "spec": { "terminationGracePeriodSeconds": 0, "containers": containers },
+            },
+        },
+    })
+    .to_string()
+}
+
+#[test]
+fn whatever_is_killed_all_comes_back_and_nothing_is_left() {
+    let (seconds, pods, seed) = (setting("SECONDS", 10), setting("PODS", 40), setting("SEED", 7));
+    println!("PODIUM_SOAK_SEED={seed}");
+    with_cluster(move |cluster| async move {
+        cluster.load_images()?;
+        cluster.apply(&crowd(pods))?;
+        whole(&cluster, pods).await?;
+        let mut dice = Dice(seed);
+        let until = Instant::now() + Duration::from_secs(seconds);
+        let mut killed = 0;
+        while Instant::now() < until {
+            let (what, pid) = match dice.roll(10) {
+                0 => ("agent", cluster.pid_of("agent").ok()),
+                1 => ("server", cluster.pid_of("server").ok()),
+                2 => ("postgres", cluster.postgres_pid().ok()),
+                3 | 4 => ("shim", dice.pick(&shims(&cluster))),
+                _ => ("container", dice.pick(&containers())),
+            };
+            println!("{what} {pid:?}");
+            // It may have gone by itself.
+            killed += u32::from(pid.is_some_and(|pid| kill_9(pid).is_ok()) && what == "container");
+            tokio::time::sleep(Duration::from_millis(200 + dice.roll(800) as u64)).await;
+        }
+        whole(&cluster, pods).await?;
+        ensure!(containers().len() as u64 == pods, "{} containers for {pods} pods", containers().len());
+        // Every end was noticed: a container is not replaced unseen.
+        let counts = cluster.kubectl(&["get", "pods", "-o", "jsonpath={..restartCount}"])?;
+        let restarts: u32 = counts.split_whitespace().filter_map(|n| n.parse::<u32>().ok()).sum();
+        ensure!(restarts >= killed, "{killed} containers were killed, {restarts} restarts are told");
+        // Process, directory, attachment, veth and a root of each pod are seen while it runs.
+        ensure!(left(&cluster).len() as u64 >= 5 * pods, "{:#?}", left(&cluster));
+        cluster.kubectl(&["delete", "deployment", "crowd"])?;
+        let gone = eventually("nothing is left", || async { Ok(left(&cluster).is_empty().then_some(())) }).await;
+        ensure!(gone.is_ok(), "left: {:#?}", left(&cluster));
+        Ok(())
+    });
+}
+
+async fn whole(cluster: &Cluster, pods: u64) -> Result<()> {
+    eventually("all pods are ready", || async {
+        let ready = cluster.kubectl(&["get", "deployment", "crowd", "-o", "jsonpath={.status.readyReplicas}"])?;
+        Ok((ready == pods.to_string() && containers().len() as u64 == pods).then_some(()))
+    })
+    .await
+}
