@@ -7,6 +7,7 @@ mod certificates;
 mod clients;
 mod demo;
 mod healing;
+mod informers;
 mod kubectl;
 mod network;
 mod node;
