@@ -3,7 +3,6 @@
 //! Level-triggered: events update the [`View`] and wake a key; they carry no data into a
 //! decision. Deliberately absent: the clock, randomness, I/O, `HashMap` iteration.
 
-pub mod affinity;
 pub mod aggregation;
 pub mod certificates;
 pub mod controller;

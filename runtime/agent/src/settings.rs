@@ -44,6 +44,10 @@ pub(crate) struct Settings {
     pub pod_pids_limit: i64,
     pub kube_reserved: BTreeMap<String, String>,
     pub system_reserved: BTreeMap<String, String>,
+    /// A directory, or one file.
+    pub static_pod_path: String,
+    #[serde(rename = "allowedUnsafeSysctls")]
+    pub allowed_unsafe_sysctls: Vec<String>,
 }
 
 impl Default for Settings {
@@ -65,6 +69,8 @@ impl Default for Settings {
             pod_pids_limit: -1,
             kube_reserved: BTreeMap::new(),
             system_reserved: BTreeMap::new(),
+            static_pod_path: String::new(),
+            allowed_unsafe_sysctls: Vec::new(),
         }
     }
 }

@@ -4,8 +4,8 @@ use crate::{
     AgentConfig, Error, Result, api::Reviews, cluster_id, error::io, events::RecorderHandle, images, node::Machine,
     pods::PodTable, settings::Settings, stats::Meter,
 };
-use arc_swap::ArcSwap;
-use k8s_openapi::api::core::v1::Service;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use k8s_openapi::api::core::v1::{Node, Service};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub reviews: Reviews,
     pub recorder: RecorderHandle,
     pub pods: PodTable,
+    /// This node as the API has it; None until it is known.
+    pub node: ArcSwapOption<Node>,
     pub tree: Tree,
     pub services: ArcSwap<Services>,
     /// Whether `services` has been read at least once.
@@ -81,6 +83,7 @@ impl Shared {
             meter: Meter::default(),
             recorder: RecorderHandle::default(),
             pods: PodTable::default(),
+            node: ArcSwapOption::empty(),
             tree: tree.clone(),
             services: ArcSwap::default(),
             services_read: watch::Sender::new(false),

@@ -3,6 +3,7 @@
 //! Pure: time is an argument, nothing is read or started here. [`PodMachine::step`] takes what happened and returns
 //! what is to be done; the agent does it. [`eviction`] decides who must leave a node that runs short.
 
+pub mod admission;
 pub mod backoff;
 pub mod env;
 pub mod eviction;

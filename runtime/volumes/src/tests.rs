@@ -165,3 +165,35 @@ fn items_modes_and_missing_keys() {
     assert_eq!(gone.to_string(), "configmap \"m\" not found");
     assert!(content::files("configmap \"m\"", None, None, None, true).expect("optional").is_empty());
 }
+
+#[test]
+fn data_of_claims_outlives_the_pod() {
+    if !root() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let (data, pod) = (dir.path().join("data"), dir.path().join("pod"));
+    fs::create_dir_all(data.join("sub")).expect("a directory");
+    fs::write(data.join("file"), "kept").expect("a file");
+    let volumes = Volumes::new(&pod);
+    let source = |change| Source::Local { path: data.clone(), change };
+    let group = |path: &str| std::os::unix::fs::MetadataExt::gid(&fs::metadata(data.join(path)).expect("stat"));
+    assert_eq!(volumes.setup("v", &source(None), Some(4000)).expect("set up"), data);
+    assert_eq!((volumes.path("v"), group("file")), (data.clone(), 0));
+    volumes.setup("v", &source(Some(GroupChange::Always)), Some(4000)).expect("set up again");
+    assert_eq!((group("."), group("file")), (4000, 4000));
+    // The root says all is well, so what is below is not looked at; unless always.
+    std::os::unix::fs::chown(data.join("file"), None, Some(7)).expect("chown");
+    volumes.setup("v", &source(Some(GroupChange::OnRootMismatch)), Some(4000)).expect("set up again");
+    assert_eq!(group("file"), 7);
+    volumes.setup("v", &source(Some(GroupChange::Always)), Some(4000)).expect("set up again");
+    assert_eq!(group("file"), 4000);
+    symlink("/etc", data.join("out")).expect("a link");
+    assert!(volumes.subpath(&volumes.path("v"), "out/passwd", "bad").is_err());
+    volumes.subpath(&volumes.path("v"), "sub", "good").expect("inside");
+    volumes.teardown().expect("torn down");
+    assert!(!pod.join("volumes").exists());
+    assert_eq!(fs::read_to_string(data.join("file")).expect("data"), "kept");
+    let missing = Source::Local { path: data.join("file"), change: None };
+    assert!(volumes.setup("w", &missing, None).is_err());
+}

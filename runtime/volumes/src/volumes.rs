@@ -1,6 +1,6 @@
 //! The volumes of one pod below its directory.
 
-use crate::{File, HostPathType, Result, atomic, empty_dir, error::at, host_path, owner, subpath};
+use crate::{File, GroupChange, HostPathType, Result, atomic, empty_dir, error::at, host_path, local, owner, subpath};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -22,6 +22,13 @@ pub enum Source {
         path: PathBuf,
         /// What must be there.
         kind: HostPathType,
+    },
+    /// A directory of the node that a claim is bound to; it outlives the pod.
+    Local {
+        /// Absolute.
+        path: PathBuf,
+        /// How thoroughly `fsGroup` is brought to what is there already; None leaves owners alone.
+        change: Option<GroupChange>,
     },
     /// Files from objects.
     Files {
@@ -63,6 +70,13 @@ impl Volumes {
                 host_path::check(path, *kind)?;
                 return Ok(path.clone());
             }
+            Source::Local { path: there, change } => {
+                local::link(&path, there)?;
+                if let Some((group, change)) = fs_group.zip(*change) {
+                    owner::share(there, group, change)?;
+                }
+                return Ok(there.clone());
+            }
             Source::Files { files, secret } => {
                 if *secret {
                     empty_dir::tmpfs(&path, None)?
@@ -78,6 +92,12 @@ impl Volumes {
     /// Rewrites a volume made of files; containers see all new files or all old ones. False when nothing changed.
     pub fn update(&self, name: &str, files: &[File], fs_group: Option<u32>) -> Result<bool> {
         atomic::write(&self.dir.join("volumes").join(name), files, fs_group)
+    }
+
+    /// Where a volume is that was set up: below the pod's directory, or where the claim's volume lies.
+    pub fn path(&self, name: &str) -> PathBuf {
+        let path = self.dir.join("volumes").join(name);
+        fs::read_link(&path).unwrap_or(path)
     }
 
     /// A path inside the volume at `root`, bound where no container can move it. `key` tells mounts of the pod apart.

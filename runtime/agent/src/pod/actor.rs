@@ -108,6 +108,10 @@ impl PodActor {
     }
 
     fn look_at_slot(&mut self, ctx: &mut Ctx<'_, Self>) {
+        if let Some(rejection) = self.slot.rejection() {
+            let (reason, message) = (rejection.reason.clone(), rejection.message.clone());
+            self.feed(Event::Fail { reason, message }, ctx);
+        }
         let Some(machine) = &self.machine else { return };
         let pod = self.slot.pod.load_full();
         if !Arc::ptr_eq(machine.pod(), &pod) {

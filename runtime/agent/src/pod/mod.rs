@@ -1,6 +1,7 @@
 //! One pod: its actor performs what the state machine decides, and tells the machine what came of it.
 
 mod actor;
+mod claims;
 mod files;
 mod grpc;
 mod hooks;
@@ -15,6 +16,7 @@ mod probe;
 mod publish;
 mod resize;
 mod restore;
+mod sandbox;
 mod security;
 mod start;
 mod teardown;

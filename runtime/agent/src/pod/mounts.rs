@@ -14,9 +14,12 @@ use std::{
 /// When a container names no terminationMessagePath.
 const TERMINATION_LOG: &str = "/dev/termination-log";
 
+/// Read-only with all that is mounted below (KEP-3857).
+const RECURSIVE: &str = "rro";
+
 /// All mounts; blocking. `env` is for `subPathExpr`.
 pub(super) fn mounts(place: &Place, container: &Container, id: &str, env: &[(String, String)]) -> Result<Vec<Mount>> {
-    let paths = volumes::paths(place);
+    let (paths, read_only) = (volumes::paths(place), volumes::read_only(place));
     let mut out = Vec::new();
     for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
         let Some(root) = paths.get(&mount.name) else {
@@ -28,11 +31,13 @@ pub(super) fn mounts(place: &Place, container: &Container, id: &str, env: &[(Str
             Some("Bidirectional") => Propagation::Bidirectional,
             _ => Propagation::Private,
         };
+        let recursive = matches!(mount.recursive_read_only.as_deref(), Some("Enabled" | "IfPossible"));
         out.push(Mount {
             source,
             destination: PathBuf::from(&mount.mount_path),
-            readonly: mount.read_only == Some(true),
+            readonly: mount.read_only == Some(true) || read_only.contains(&mount.name),
             propagation,
+            options: if recursive { vec![RECURSIVE.to_owned()] } else { Vec::new() },
             ..Mount::default()
         });
     }

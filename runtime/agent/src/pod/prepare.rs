@@ -1,6 +1,6 @@
 //! Network, volumes, cgroup and shim: what a pod needs before its first container. What can be done at once is.
 
-use super::{Place, files, volumes};
+use super::{Place, files, sandbox, volumes};
 use crate::{
     Error, Result,
     error::{blocking, io},
@@ -18,6 +18,7 @@ pub(super) struct Prepared {
 }
 
 pub(super) async fn run(place: &Place) -> Result<Prepared> {
+    sandbox::check(place).await?;
     let (sandbox, ()) = tokio::try_join!(sandbox(place), early_volumes(place))?;
     if volumes::needs_address(place) {
         volumes::setup(place, &sandbox.ips).await?;

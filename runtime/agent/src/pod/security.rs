@@ -4,7 +4,7 @@ use super::Place;
 use crate::{Error, Result};
 use k8s_openapi::api::core::v1::{Container, SeccompProfile};
 use podium_oci::{ContainerConfig, Image, Seccomp, UserSpec};
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// Where localhost profiles are, below the data directory.
 const PROFILES: &str = "seccomp";
@@ -31,7 +31,13 @@ pub(super) fn user(place: &Place, container: &Container, image: &Image, rootfs: 
         .filter_map(|g| u32::try_from(*g).ok())
         .collect();
     groups.extend(pod.and_then(|c| c.fs_group).and_then(|g| u32::try_from(g).ok()));
-    let user = podium_oci::user::resolve(rootfs, &name, &groups)?;
+    let mut user = podium_oci::user::resolve(rootfs, &name, &groups)?;
+    if pod.and_then(|c| c.supplemental_groups_policy.as_deref()) == Some("Strict") {
+        // The image's /etc/group has no say (KEP-3619).
+        groups.sort_unstable();
+        groups.dedup();
+        user.additional_gids = groups;
+    }
     let non_root = own.and_then(|c| c.run_as_non_root).or(pod.and_then(|c| c.run_as_non_root));
     if non_root == Some(true) && user.uid == 0 {
         let who = if uid == Some(0) {
@@ -49,7 +55,7 @@ pub(super) fn user(place: &Place, container: &Container, image: &Image, rootfs: 
 }
 
 /// Fills in what the security contexts say.
-pub(super) fn apply(place: &Place, container: &Container, config: &mut ContainerConfig) {
+pub(super) fn apply(place: &Place, container: &Container, config: &mut ContainerConfig) -> Result<()> {
     let pod = place.spec().and_then(|s| s.security_context.as_ref());
     let own = container.security_context.as_ref();
     config.privileged = own.and_then(|c| c.privileged) == Some(true);
@@ -64,16 +70,22 @@ pub(super) fn apply(place: &Place, container: &Container, config: &mut Container
         config.readonly_paths = Some(Vec::new());
     }
     let profile = own.and_then(|c| c.seccomp_profile.as_ref()).or(pod.and_then(|c| c.seccomp_profile.as_ref()));
-    config.seccomp = profile.map_or(Seccomp::Unconfined, |p| seccomp(place, p));
+    config.seccomp = profile.map_or(Ok(Seccomp::Unconfined), |p| seccomp(place, p))?;
+    Ok(())
 }
 
-fn seccomp(place: &Place, profile: &SeccompProfile) -> Seccomp {
-    match profile.type_.as_str() {
+fn seccomp(place: &Place, profile: &SeccompProfile) -> Result<Seccomp> {
+    Ok(match profile.type_.as_str() {
         "RuntimeDefault" => Seccomp::RuntimeDefault,
         "Localhost" => {
             let name = profile.localhost_profile.as_deref().unwrap_or_default();
+            // A profile is a file below one directory, whatever the API let pass.
+            let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+            if name.is_empty() || !inside {
+                return Err(Error::Other(format!("cannot load seccomp profile {name:?}: no path below {PROFILES}")));
+            }
             Seccomp::Localhost(place.shared.config.data_dir.join(PROFILES).join(name))
         }
         _ => Seccomp::Unconfined,
-    }
+    })
 }

@@ -1,6 +1,6 @@
 //! A pod's volumes: objects to files, files to disk, and again when objects change.
 
-use super::{Place, objects};
+use super::{Place, claims, objects};
 use crate::{Error, Result, error::blocking};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
@@ -53,19 +53,29 @@ pub(super) async fn refresh(place: &Place, ips: &[IpAddr]) -> Result<()> {
 
 /// Where each volume is.
 pub(super) fn paths(place: &Place) -> BTreeMap<String, PathBuf> {
-    let root = place.dir().join("volumes");
+    let volumes = Volumes::new(&place.dir());
     let all = place.spec().into_iter().flat_map(|s| s.volumes.iter().flatten());
     all.map(|v| {
         let host = v.host_path.as_ref().map(|h| PathBuf::from(&h.path));
-        (v.name.clone(), host.unwrap_or_else(|| root.join(&v.name)))
+        (v.name.clone(), host.unwrap_or_else(|| volumes.path(&v.name)))
     })
     .collect()
 }
 
 /// Some volume changes with objects.
 pub(super) fn any_live(place: &Place) -> bool {
-    let mut all = place.spec().into_iter().flat_map(|s| s.volumes.iter().flatten());
-    all.any(|v| v.config_map.is_some() || v.secret.is_some() || v.projected.is_some() || v.downward_api.is_some())
+    place.spec().into_iter().flat_map(|s| s.volumes.iter().flatten()).any(is_live)
+}
+
+/// Its files are made of objects.
+fn is_live(v: &Volume) -> bool {
+    v.config_map.is_some() || v.secret.is_some() || v.projected.is_some() || v.downward_api.is_some()
+}
+
+/// Volumes that no container may write to.
+pub(super) fn read_only(place: &Place) -> BTreeSet<String> {
+    let all = place.spec().into_iter().flat_map(|s| s.volumes.iter().flatten());
+    all.filter(|v| is_live(v) || claims::read_only(v)).map(|v| v.name.clone()).collect()
 }
 
 /// Some file shows the pod's address. (Fields of status are for the environment alone; the API refuses others.)
@@ -101,11 +111,12 @@ async fn sources(place: &Place, ips: &[IpAddr], live: bool) -> Result<Vec<(Strin
     };
     let mut out = Vec::new();
     for volume in volumes {
-        let fixed = fixed(volume)?;
-        let source = match fixed {
-            Some(_) if live => continue,
-            Some(source) => source,
-            None => files(place, volume, &objects, &facts).await?,
+        let source = if is_live(volume) {
+            files(place, volume, &objects, &facts).await?
+        } else if live {
+            continue;
+        } else {
+            lasting(place, volume).await?
         };
         out.push((volume.name.clone(), source));
     }
@@ -126,6 +137,14 @@ fn references(volumes: &[Volume]) -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 /// A volume that no object changes.
+async fn lasting(place: &Place, volume: &Volume) -> Result<Source> {
+    let source = match fixed(volume)? {
+        None => claims::source(place, volume).await?,
+        source => source,
+    };
+    source.ok_or_else(|| Error::Other(format!("volume {:?} has a type that this node does not support", volume.name)))
+}
+
 fn fixed(volume: &Volume) -> Result<Option<Source>> {
     if let Some(empty) = &volume.empty_dir {
         let limit = empty.size_limit.as_ref().and_then(|q| Quantity::parse(&q.0).ok());

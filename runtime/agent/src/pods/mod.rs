@@ -1,17 +1,22 @@
 //! Which pods this node has: follows the API and keeps a PodActor per pod.
 
+mod admit;
+mod manifests;
+mod mirror;
+mod own_node;
 mod table;
 
+pub(crate) use manifests::{child as manifests_child, is_static};
+pub(crate) use own_node::child as own_node_child;
 pub(crate) use table::{PodSlot, PodTable, PodView};
 
-use crate::{eviction::evict, pace::Pace, pod, shared::Shared};
+use crate::{pace::Pace, pod, shared::Shared};
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
     runtime::{WatchStreamExt, watcher},
 };
-use podium_lifecycle::eviction::{Eviction, refusal};
 use podium_supervision::{ChildSpec, Ctx, Handle, SupervisorHandle, Worker};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -69,6 +74,9 @@ impl Worker for PodsActor {
             watcher::Event::Init => self.fresh = Some(BTreeSet::new()),
             watcher::Event::InitApply(pod) | watcher::Event::Apply(pod) => {
                 let Some(uid) = pod.metadata.uid.clone() else { return };
+                if mirror::is_mirror(&pod) {
+                    return;
+                }
                 if let Some(fresh) = &mut self.fresh {
                     fresh.insert(uid.clone());
                 }
@@ -81,7 +89,9 @@ impl Worker for PodsActor {
             }
             watcher::Event::InitDone => {
                 let fresh = self.fresh.take().unwrap_or_default();
-                self.shared.pods.list().iter().filter(|slot| !fresh.contains(&slot.uid)).for_each(|slot| slot.remove());
+                let slots = self.shared.pods.list();
+                let gone = slots.iter().filter(|slot| !fresh.contains(&slot.uid) && !is_static(&slot.pod.load()));
+                gone.for_each(|slot| slot.remove());
                 if !std::mem::replace(&mut self.swept, true) {
                     let shared = self.shared.clone();
                     ctx.spawn(async move { pod::sweep(&shared, &fresh).await }, |_, (), _| {});
@@ -92,16 +102,6 @@ impl Worker for PodsActor {
 }
 
 impl PodsActor {
-    /// A node that runs short takes in no more than it must; pods that run already are none of this.
-    fn admit(&self, slot: &PodSlot) {
-        let pod = slot.pod.load();
-        if pod.status.as_ref().is_none_or(|status| status.start_time.is_none())
-            && let Some(message) = refusal(&pod, &self.shared.pressure.borrow())
-        {
-            evict(&self.shared, slot, Eviction { message, grace_seconds: 0 });
-        }
-    }
-
     fn apply(&mut self, uid: String, pod: Pod) {
         let pod = Arc::new(pod);
         if let Some(slot) = self.shared.pods.get(&uid) {
@@ -110,7 +110,7 @@ impl PodsActor {
         }
         let slot = Arc::new(PodSlot::new(uid, pod));
         self.shared.pods.insert(slot.clone());
-        self.admit(&slot);
+        admit::admit(&self.shared, &slot);
         self.actors.add(pod::child(&self.shared, &slot));
     }
 }

@@ -3,6 +3,7 @@
 use crate::pod::{PodActor, PodMsg};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use k8s_openapi::api::core::v1::Pod;
+use podium_lifecycle::admission::Rejection;
 use podium_lifecycle::eviction::Eviction;
 use podium_oci::Shim;
 use podium_supervision::Handle;
@@ -11,7 +12,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
 };
@@ -33,6 +34,7 @@ pub(crate) struct PodSlot {
     pub handle: Handle<PodActor>,
     removed: AtomicBool,
     eviction: ArcSwapOption<Eviction>,
+    rejection: OnceLock<Rejection>,
 }
 
 impl PodSlot {
@@ -44,6 +46,7 @@ impl PodSlot {
             handle: Handle::new(),
             removed: AtomicBool::new(false),
             eviction: ArcSwapOption::empty(),
+            rejection: OnceLock::new(),
         }
     }
     /// The API changed the pod.
@@ -64,13 +67,21 @@ impl PodSlot {
     pub fn eviction(&self) -> Option<Arc<Eviction>> {
         self.eviction.load_full()
     }
+    /// The pod is not taken in, once and for all; its actor, still to be made, says so.
+    pub fn reject(&self, rejection: Rejection) {
+        let _ = self.rejection.set(rejection);
+    }
+    pub fn rejection(&self) -> Option<&Rejection> {
+        self.rejection.get()
+    }
     pub fn removed(&self) -> bool {
         self.removed.load(SeqCst)
     }
     /// Its phase is a last one: it holds nothing of the node.
     pub fn ended(&self) -> bool {
         let view = self.view.load();
-        view.as_ref().is_some_and(|v| matches!(v.status["phase"].as_str(), Some("Succeeded" | "Failed")))
+        self.rejection().is_some()
+            || view.as_ref().is_some_and(|v| matches!(v.status["phase"].as_str(), Some("Succeeded" | "Failed")))
     }
     fn tell(&self) {
         // A full mailbox holds messages after which the actor looks at the slot anyway; so does a new life.

@@ -4,12 +4,14 @@
 //! openat2(RESOLVE_IN_ROOT), and the last name of a path is never followed. Whiteouts become character devices 0:0,
 //! opaque directories an attribute, as overlayfs wants them (OCI image spec, layer.md).
 
+use std::cell::Cell;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -24,25 +26,77 @@ use crate::rooted::{Rooted, split};
 const MAX_ENTRIES: u64 = 2_000_000;
 /// A layer that unpacks to more is refused.
 const MAX_BYTES: u64 = 64 << 30;
+/// A member whose header, with its long names and attributes, is larger is refused: headers are held in memory.
+const MAX_HEADER_BYTES: u64 = 1 << 20;
+/// Of the disk's free space a layer may take so many percent.
+const MAX_DISK_PERCENT: u64 = 95;
 /// Prefix of a whiteout's name.
 const WHITEOUT: &[u8] = b".wh.";
 /// The whiteout that hides all a directory had in lower layers.
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
+/// What a layer may hold at most.
+#[derive(Clone, Copy)]
+struct Limits {
+    entries: u64,
+    bytes: u64,
+}
+
 /// Unpacks into `dir`, which exists and is empty. Returns the bytes of its files.
 pub(super) fn unpack(tar: impl Read, dir: &Path) -> io::Result<u64> {
-    let mut unpacker = Unpacker { rooted: Rooted::open(dir)?, parent: None, times: Vec::new(), bytes: 0 };
-    let mut archive = Archive::new(tar);
-    for (count, entry) in archive.entries()?.enumerate() {
-        if count as u64 >= MAX_ENTRIES {
+    let disk = nix::sys::statvfs::statvfs(dir)?;
+    let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+    let bytes = MAX_BYTES.min(free / 100 * MAX_DISK_PERCENT);
+    within(tar, dir, Limits { entries: MAX_ENTRIES, bytes })
+}
+
+fn within(tar: impl Read, dir: &Path, limits: Limits) -> io::Result<u64> {
+    let rooted = Rooted::open(dir)?;
+    let mut unpacker = Unpacker { rooted, parent: None, times: Vec::new(), bytes: 0, most: limits.bytes };
+    let budget = Budget::default();
+    let mut archive = Archive::new(Metered { inner: tar, budget: budget.clone() });
+    let mut entries = archive.entries()?;
+    let mut count = 0;
+    loop {
+        budget.set(MAX_HEADER_BYTES);
+        let Some(entry) = entries.next() else { break };
+        count += 1;
+        if count > limits.entries {
             return Err(invalid("layer has too many files"));
         }
-        unpacker.entry(entry?)?;
+        let mut entry = entry?;
+        budget.set(limits.bytes);
+        unpacker.entry(&mut entry)?;
+        // Contents of members that should have none.
+        io::copy(&mut entry, &mut io::sink())?;
     }
     unpacker.finish()?;
     // What follows the end mark belongs to the digest too; the caller's reader has to see it.
+    budget.set(limits.bytes);
     io::copy(&mut archive.into_inner(), &mut io::sink())?;
     Ok(unpacker.bytes)
+}
+
+/// Bytes that may still be read.
+type Budget = Rc<Cell<u64>>;
+
+/// A reader that refuses to give more than the budget.
+struct Metered<R> {
+    inner: R,
+    budget: Budget,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.budget.get();
+        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if most == 0 && !buffer.is_empty() {
+            return Err(invalid("layer is too large"));
+        }
+        let length = self.inner.read(&mut buffer[..most])?;
+        self.budget.set(left.saturating_sub(length as u64));
+        Ok(length)
+    }
 }
 
 struct Unpacker {
@@ -52,14 +106,16 @@ struct Unpacker {
     /// Directories' times, set last since their contents change them.
     times: Vec<(PathBuf, TimeSpec)>,
     bytes: u64,
+    /// What `bytes` may grow to.
+    most: u64,
 }
 
 impl Unpacker {
-    fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>) -> io::Result<()> {
+    fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<()> {
         let path = entry.path()?.into_owned();
         let kind = entry.header().entry_type();
         let Some((dir, name)) = split(&path)? else {
-            return self.root(&entry);
+            return self.root(entry);
         };
         let parent = self.parent(&dir)?;
         let parent = parent.as_fd();
@@ -89,7 +145,7 @@ impl Unpacker {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
                 let mut file = File::from(openat(parent, name.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
-                let room = MAX_BYTES - self.bytes;
+                let room = self.most.saturating_sub(self.bytes);
                 let written = io::copy(&mut entry.by_ref().take(room + 1), &mut file)?;
                 if written > room {
                     return Err(invalid("layer is too large"));
@@ -97,20 +153,20 @@ impl Unpacker {
                 self.bytes += written;
             }
             EntryType::Link => {
-                let target = link_name(&entry)?;
+                let target = link_name(entry)?;
                 let Some((dir, target)) = split(&target)? else { return Err(invalid("hard link to the root")) };
                 let source = self.rooted.at(&dir, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
                 // A link shares its target's owner, mode and times.
                 return Ok(linkat(source, target.as_os_str(), parent, name.as_os_str(), LinkatFlags::empty())?);
             }
-            EntryType::Symlink => symlinkat(&link_name(&entry)?, parent, name.as_os_str())?,
+            EntryType::Symlink => symlinkat(&link_name(entry)?, parent, name.as_os_str())?,
             EntryType::Char => mknodat(parent, name.as_os_str(), SFlag::S_IFCHR, mode, device()?)?,
             EntryType::Block => mknodat(parent, name.as_os_str(), SFlag::S_IFBLK, mode, device()?)?,
             EntryType::Fifo => mknodat(parent, name.as_os_str(), SFlag::S_IFIFO, mode, 0)?,
             // Global pax headers and vendors' marks carry no file.
             _ => return Ok(()),
         }
-        let times = self.attributes(&mut entry, &parent, &name, mode)?;
+        let times = self.attributes(entry, &parent, &name, mode)?;
         if kind.is_dir() {
             self.times.push((dir.join(&name), times));
         }
@@ -230,4 +286,64 @@ fn link_name<R: Read>(entry: &Entry<'_, R>) -> io::Result<PathBuf> {
 
 fn invalid(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A member with this name and so many bytes of zeros.
+    fn member(kind: EntryType, name: &str, size: u64) -> (tar::Header, io::Take<io::Repeat>) {
+        let mut header = tar::Header::new_gnu();
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        let own = nix::unistd::geteuid().as_raw();
+        header.set_uid(own.into());
+        header.set_gid(nix::unistd::getegid().as_raw().into());
+        header.set_mtime(0);
+        header.set_size(size);
+        header.set_cksum();
+        (header, io::repeat(0).take(size))
+    }
+
+    fn archive(members: &[(EntryType, &str, u64)]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (kind, name, size) in members {
+            let (header, data) = member(*kind, name, *size);
+            builder.append(&header, data).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    fn outcome(tar: impl Read) -> Result<u64, String> {
+        let dir = tempfile::tempdir().unwrap();
+        within(tar, dir.path(), Limits { entries: 3, bytes: 3 << 20 }).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn bombs_are_refused_by_size_and_by_number() {
+        const FILE: EntryType = EntryType::Regular;
+        let (many, large) = ("layer has too many files", "layer is too large");
+        assert_eq!(
+            outcome(&archive(&[(FILE, "a", 1 << 20), (FILE, "b", 1 << 20), (FILE, "c", 7)])[..]),
+            Ok((2 << 20) + 7)
+        );
+        let four = [(FILE, "a", 0), (FILE, "b", 0), (FILE, "c", 0), (FILE, "d", 0)];
+        assert_eq!(outcome(&archive(&four)[..]), Err(many.to_owned()));
+        assert_eq!(outcome(&archive(&[(FILE, "a", 4 << 20)])[..]), Err(large.to_owned()));
+        // No single one, but all together.
+        assert_eq!(outcome(&archive(&[(FILE, "a", 2 << 20), (FILE, "b", 2 << 20)])[..]), Err(large.to_owned()));
+        // A directory with contents, which lead nowhere.
+        assert_eq!(outcome(&archive(&[(EntryType::Directory, "a", 4 << 20)])[..]), Err(large.to_owned()));
+        // A name or attributes that would fill the memory, whatever number of bytes they announce.
+        for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
+            let (header, _) = member(kind, "x", 1 << 40);
+            let endless = header.as_bytes().chain(io::repeat(b'n'));
+            assert_eq!(outcome(endless), Err(large.to_owned()), "{kind:?}");
+        }
+        // No end after the end mark.
+        let tail = archive(&[(FILE, "a", 0)]);
+        assert_eq!(outcome(tail.chain(io::repeat(0))), Err(large.to_owned()));
+    }
 }

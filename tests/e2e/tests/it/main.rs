@@ -12,5 +12,7 @@ mod kubectl;
 mod network;
 mod node;
 mod pods;
+mod static_pods;
 mod streams;
+mod taking_in;
 mod workloads;
