@@ -4,8 +4,16 @@ use super::Node;
 use podium_types::ApiError;
 use serde_yaml::{DuplicateKeyPolicy, Error, Options};
 
+/// Most nodes that aliases stand for in one document: a few lines may stand for millions.
+const ALIASED: usize = 20_000;
+
 fn options(duplicates: DuplicateKeyPolicy) -> Options {
-    serde_yaml::options! { duplicate_keys: duplicates, legacy_octal_numbers: true, with_snippet: false }
+    serde_yaml::options! {
+        duplicate_keys: duplicates,
+        legacy_octal_numbers: true,
+        with_snippet: false,
+        alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: ALIASED },
+    }
 }
 
 /// The document, and `line 9: key "a" already set in map` where a key stands twice.

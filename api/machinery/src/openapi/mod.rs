@@ -4,8 +4,11 @@
 //! Enough for `kubectl apply`, `explain` and client-side validation. Deliberately absent:
 //! prose; the registry does not carry the descriptions of fields.
 
+mod binary;
 mod paths;
 mod schema;
+
+pub use binary::{MEDIA_TYPE, OLD_MEDIA_TYPE, binary};
 
 use crate::discovery::{self, CORE, Virtual};
 use podium_types::registry::{self, Type};

@@ -11,6 +11,8 @@ use serde_json::Value;
 
 /// Most operations of a JSON patch, as in kube-apiserver.
 const MAX_OPERATIONS: usize = 10_000;
+/// Most bytes that the copies of one JSON patch add together, as in kube-apiserver; each may double the object.
+const MAX_COPIED: usize = 3 << 20;
 
 /// Applies a JSON patch (RFC 6902). 400 where it cannot be read, 422 where it cannot be applied.
 pub fn json(original: &Value, patch: &Value) -> Result<Value, ApiError> {
@@ -22,8 +24,31 @@ pub fn json(original: &Value, patch: &Value) -> Result<Value, ApiError> {
         return Err(ApiError { code: 413, ..ApiError::new(413, "RequestEntityTooLarge", message) });
     }
     let mut patched = original.clone();
-    json_patch::patch(&mut patched, &operations).map_err(|e| invalid(&e))?;
+    let mut copied = 0;
+    for operation in &operations.0 {
+        if let json_patch::PatchOperation::Copy(copy) = operation {
+            copied += patched.pointer(copy.from.as_str()).map_or(0, size);
+            if copied > MAX_COPIED {
+                let why = format!(
+                    "Unable to complete the copy, the accumulated size increase of copy is {copied}, exceeding the \
+                     limit {MAX_COPIED}"
+                );
+                return Err(unprocessable(&why));
+            }
+        }
+        json_patch::patch(&mut patched, std::slice::from_ref(operation)).map_err(|e| invalid(&e))?;
+    }
     Ok(patched)
+}
+
+/// Bytes of a value as JSON, quotes and commas left out.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => map.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>() + 2,
+        Value::Array(list) => list.iter().map(size).sum::<usize>() + 2,
+        Value::String(text) => text.len(),
+        _ => 1,
+    }
 }
 
 /// 422 in the words that kube-apiserver passes on from its JSON patch library.
@@ -37,6 +62,10 @@ fn invalid(error: &json_patch::PatchError) -> ApiError {
         }
         _ => error.to_string(),
     };
+    unprocessable(&why)
+}
+
+fn unprocessable(why: &str) -> ApiError {
     ApiError::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {why}"))
 }
 

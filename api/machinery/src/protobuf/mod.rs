@@ -10,6 +10,9 @@ mod special;
 mod wire;
 
 pub use encode::{encodable, encode, encode_as, encode_event, encode_list};
+#[cfg(test)]
+pub(crate) use wire::Fields;
+pub(crate) use wire::Writer;
 
 use podium_types::{
     ApiError,

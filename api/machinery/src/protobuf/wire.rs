@@ -14,7 +14,7 @@ const MAX_VARINT: usize = 10;
 
 /// The value of one field on the wire.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wire<'a> {
+pub(crate) enum Wire<'a> {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
@@ -22,17 +22,17 @@ pub(super) enum Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    pub(super) fn bytes(self) -> Result<&'a [u8], Broken> {
+    pub(crate) fn bytes(self) -> Result<&'a [u8], Broken> {
         if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err("a field has the wrong wire type".to_owned()) }
     }
-    pub(super) fn text(self) -> Result<&'a str, Broken> {
+    pub(crate) fn text(self) -> Result<&'a str, Broken> {
         std::str::from_utf8(self.bytes()?).map_err(|_| "a string is not UTF-8".to_owned())
     }
-    pub(super) fn integer(self) -> Result<i64, Broken> {
+    pub(crate) fn integer(self) -> Result<i64, Broken> {
         // Negative integers are their 64-bit two's complement.
         if let Self::Varint(n) = self { Ok(n.cast_signed()) } else { Err("a field has the wrong wire type".to_owned()) }
     }
-    pub(super) fn number(self) -> Result<f64, Broken> {
+    pub(crate) fn number(self) -> Result<f64, Broken> {
         match self {
             Self::Fixed64(bits) => Ok(f64::from_bits(bits)),
             Self::Fixed32(bits) => Ok(f64::from(f32::from_bits(bits))),
@@ -42,12 +42,12 @@ impl<'a> Wire<'a> {
 }
 
 /// The fields of a message, in the order in which they stand.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(message: &'a [u8]) -> Self {
+    pub(crate) fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
     fn take(&mut self, n: usize) -> Result<&'a [u8], Broken> {
@@ -99,8 +99,8 @@ impl<'a> Iterator for Fields<'a> {
 
 /// A message being written.
 #[derive(Default)]
-pub(super) struct Writer {
-    pub(super) out: Vec<u8>,
+pub(crate) struct Writer {
+    pub(crate) out: Vec<u8>,
 }
 
 impl Writer {
@@ -114,15 +114,15 @@ impl Writer {
     fn key(&mut self, tag: u32, wire_type: u64) {
         self.varint(u64::from(tag) << TYPE_BITS | wire_type);
     }
-    pub(super) fn integer(&mut self, tag: u32, value: i64) {
+    pub(crate) fn integer(&mut self, tag: u32, value: i64) {
         self.key(tag, VARINT);
         self.varint(value.cast_unsigned());
     }
-    pub(super) fn number(&mut self, tag: u32, value: f64) {
+    pub(crate) fn number(&mut self, tag: u32, value: f64) {
         self.key(tag, FIXED64);
         self.out.extend(value.to_bits().to_le_bytes());
     }
-    pub(super) fn bytes(&mut self, tag: u32, value: &[u8]) {
+    pub(crate) fn bytes(&mut self, tag: u32, value: &[u8]) {
         self.key(tag, LENGTH);
         self.varint(value.len() as u64);
         self.out.extend(value);

@@ -84,6 +84,7 @@ fn word_length(text: &str) -> usize {
 
 /// The longest run of symbols that still is a token; the whole run where none is.
 fn symbol_length(text: &str) -> usize {
-    let run = text.find(|c| !is_symbol(c)).unwrap_or(text.len());
-    (1..=run.min(2)).rev().find(|n| symbol(&text[..*n]).is_some()).unwrap_or(run)
+    let token = (1..=2).rev().find(|n| text.get(..*n).is_some_and(|start| symbol(start).is_some()));
+    // Only where none is: a run that is looked through for each of its symbols costs its square.
+    token.unwrap_or_else(|| text.find(|c| !is_symbol(c)).unwrap_or(text.len()))
 }

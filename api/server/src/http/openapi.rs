@@ -1,6 +1,6 @@
 //! OpenAPI documents, made once; v3 per group and version with its hash in the URL, v2 as a whole.
 
-use super::{answer, discover::VERSION, entry::text, review::REVIEWS};
+use super::{answer, discover::VERSION, entry::text, negotiate::Form, review::REVIEWS};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
@@ -20,7 +20,13 @@ struct Document {
 
 impl Document {
     fn new(value: &Value) -> Self {
-        let body = Bytes::from(value.to_string());
+        Self::of(value.to_string().into())
+    }
+    /// Version 2 in protobuf.
+    fn binary() -> Self {
+        Self::of(openapi::binary(&openapi::v2(VERSION.2, REVIEWS)).into())
+    }
+    fn of(body: Bytes) -> Self {
         let hash = hex::encode_upper(Sha256::digest(&body));
         Self { body, hash }
     }
@@ -29,6 +35,9 @@ impl Document {
 /// By path: `api/v1`, `apis/apps/v1`.
 static V3: OnceLock<BTreeMap<String, Document>> = OnceLock::new();
 static V2: OnceLock<Document> = OnceLock::new();
+/// Version 2 in protobuf.
+static BINARY: OnceLock<Document> = OnceLock::new();
+const JSON: &str = "application/json";
 
 fn v3() -> &'static BTreeMap<String, Document> {
     V3.get_or_init(|| {
@@ -44,9 +53,13 @@ fn v3() -> &'static BTreeMap<String, Document> {
 pub(crate) fn serve(request: &HttpRequest, rest: &[&str]) -> Result<HttpResponse, ApiError> {
     match rest {
         ["v2"] => {
-            // Old clients ask for protobuf alone and say so themselves when they are refused.
-            super::negotiate::form(text(request, header::ACCEPT), false, false)?;
-            Ok(document(request, V2.get_or_init(|| Document::new(&openapi::v2(VERSION.2, REVIEWS)))))
+            let accept = text(request, header::ACCEPT);
+            if [openapi::MEDIA_TYPE, openapi::OLD_MEDIA_TYPE].iter().any(|media| accept.contains(media)) {
+                return Ok(document(request, BINARY.get_or_init(Document::binary), openapi::MEDIA_TYPE));
+            }
+            super::negotiate::form(accept, false, false)?;
+            let made = V2.get_or_init(|| Document::new(&openapi::v2(VERSION.2, REVIEWS)));
+            Ok(document(request, made, JSON))
         }
         ["v3"] => {
             let paths: Map<String, Value> = v3()
@@ -60,20 +73,22 @@ pub(crate) fn serve(request: &HttpRequest, rest: &[&str]) -> Result<HttpResponse
         }
         ["v3", path @ ..] => {
             let found = v3().get(&path.join("/")).ok_or_else(ApiError::no_such_path)?;
-            Ok(document(request, found))
+            Ok(document(request, found, JSON))
         }
         _ => Err(ApiError::no_such_path()),
     }
 }
 
 /// The document, or 304 where the client has it (RFC 9110 §13.1.2).
-fn document(request: &HttpRequest, document: &Document) -> HttpResponse {
+fn document(request: &HttpRequest, document: &Document, media: &'static str) -> HttpResponse {
     let tag = format!("\"{}\"", document.hash);
     let known = text(request, header::IF_NONE_MATCH).split(',').any(|t| t.trim().trim_start_matches("W/") == tag);
     if known {
         return HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish();
     }
-    let mut response = answer::json(request, StatusCode::OK, document.body.clone(), &[]);
+    let form = if media == JSON { Form::Plain } else { Form::Binary };
+    let mut response = answer::formed(request, StatusCode::OK, form, document.body.clone(), &[]);
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(media));
     if let Ok(tag) = header::HeaderValue::from_str(&tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }

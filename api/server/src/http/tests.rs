@@ -327,6 +327,11 @@ fn discovery_and_openapi() {
         let tag = response.headers()["etag"].to_str().unwrap().to_owned();
         assert_eq!(c.raw("GET", url, &[("if-none-match", &tag)], "").await.status().as_u16(), 304);
         assert_eq!(c.get("/openapi/v2").await.1["swagger"], "2.0");
+        // As kubectl 1.20 asks.
+        let accept = [("accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")];
+        let response = c.raw("GET", "/openapi/v2", &accept, "").await;
+        let kind = response.headers()["content-type"].to_str().unwrap();
+        assert_eq!((response.status().as_u16(), kind), (200, podium_machinery::openapi::MEDIA_TYPE));
         assert_eq!(c.get("/openapi/v3/apis/none/v1").await.0, 404);
         assert!(c.get("/metrics").await.1.as_str().unwrap().contains("apiserver_current_inflight_requests"));
     });

@@ -3,10 +3,13 @@
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod bad_input;
+mod certificates;
 mod clients;
 mod demo;
 mod healing;
 mod image_volumes;
+mod informers;
+mod kubectl;
 mod network;
 mod node;
 mod pods;

@@ -1,0 +1,214 @@
+//! A long session with kubectl: what each command prints is what Kubernetes has it print.
+
+use anyhow::{Result, ensure};
+use podium_e2e::{Cluster, eventually, with_cluster};
+
+/// Runs kubectl; what it prints must contain `expected`.
+fn says(cluster: &Cluster, line: &str, expected: &str) -> Result<String> {
+    let said = cluster.kubectl(&line.split(' ').collect::<Vec<_>>())?;
+    ensure!(said.contains(expected), "kubectl {line}: {said:?} without {expected:?}");
+    Ok(said)
+}
+
+/// The same where kubectl must fail.
+fn refuses(cluster: &Cluster, line: &str, expected: &str) -> Result<()> {
+    let done = cluster.kubectl_command(&line.split(' ').collect::<Vec<_>>()).output()?;
+    let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+    ensure!(!done.status.success() && said.contains(expected), "kubectl {line}: {said:?} without {expected:?}");
+    Ok(())
+}
+
+const WEB: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {app: web}}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - {name: demo, image: "podium/demo:1", ports: [{containerPort: 80}], env: [{name: COLOUR, value: red}]}
+"#;
+
+fn discovery(c: &Cluster) -> Result<()> {
+    says(c, "explain deployment.spec.strategy", "rollingUpdate")?;
+    says(c, "explain pods.spec.containers.image", "<string>")?;
+    says(c, "explain csr.spec", "expirationSeconds")?;
+    says(c, "explain cronjob.spec --recursive", "concurrencyPolicy")?;
+    let apps = says(c, "api-resources --api-group=apps --no-headers -o name --sort-by=name", "")?;
+    let names: Vec<&str> = apps.split_whitespace().collect();
+    let kinds = ["controllerrevisions", "daemonsets", "deployments", "replicasets", "statefulsets"];
+    ensure!(names == kinds.map(|k| format!("{k}.apps")), "{names:?}");
+    says(c, "api-resources --namespaced=false", "certificatesigningrequests")?;
+    says(c, "api-versions", "certificates.k8s.io/v1\n")?;
+    says(c, "cluster-info", "Kubernetes control plane")?;
+    says(c, "version", "v1.36")?;
+    Ok(())
+}
+
+fn objects(c: &Cluster) -> Result<()> {
+    says(c, "create configmap c --from-literal=k=first", "configmap/c created")?;
+    refuses(c, "create configmap c --from-literal=k=first", "configmaps \"c\" already exists")?;
+    says(c, "create secret generic s --from-literal=p=q", "secret/s created")?;
+    says(c, "create serviceaccount robot", "serviceaccount/robot created")?;
+    says(c, "create quota q --hard=pods=50", "resourcequota/q created")?;
+    says(c, "create role r --verb=get --resource=pods", "role.rbac.authorization.k8s.io/r created")?;
+    says(c, "create rolebinding r --role=r --serviceaccount=default:robot", "rolebinding.rbac.authorization.k8s.io/r")?;
+    says(c, "create job j --image=podium/demo:1 -- true", "job.batch/j created")?;
+    refuses(c, "create cronjob cj --image=podium/demo:1 --schedule=often -- true", "spec.schedule")?;
+    says(c, "create ingress i --rule=a.example/*=web:80", "ingress.networking.k8s.io/i created")?;
+    says(c, "create pdb p --selector=app=web --min-available=1", "poddisruptionbudget.policy/p created")?;
+    says(c, "create priorityclass pc --value=10", "priorityclass.scheduling.k8s.io/pc created")?;
+    says(c, "create token robot", "ey")?;
+    says(c, "label configmap c tier=one", "configmap/c labeled")?;
+    refuses(c, "label configmap c tier=two", "already has a value (one)")?;
+    says(c, "label configmap c tier=two --overwrite", "configmap/c labeled")?;
+    says(c, "get configmaps -l tier=two -o name", "configmap/c\n")?;
+    says(c, "label configmap c tier-", "configmap/c unlabeled")?;
+    says(c, "annotate configmap c note=x", "configmap/c annotated")?;
+    says(c, r#"patch configmap c --type=merge -p {"data":{"l":"w"}}"#, "configmap/c patched")?;
+    says(c, r#"patch configmap c --type=merge -p {"data":{"l":"w"}}"#, "configmap/c patched (no change)")?;
+    let ops = r#"[{"op":"test","path":"/data/l","value":"w"},{"op":"remove","path":"/data/l"}]"#;
+    says(c, &format!("patch configmap c --type=json -p {ops}"), "configmap/c patched")?;
+    refuses(c, &format!("patch configmap c --type=json -p {ops}"), "the server rejected our request")?;
+    let mut edit = c.kubectl_command(&["edit", "configmap", "c"]);
+    let done = edit.env("KUBE_EDITOR", "sed -i s/first/second/").output()?;
+    ensure!(String::from_utf8_lossy(&done.stdout).contains("configmap/c edited"), "{done:?}");
+    says(c, "get configmap c -o jsonpath={.data.k}", "second")?;
+    let mut same = c.kubectl_command(&["edit", "configmap", "c"]);
+    let done = same.env("KUBE_EDITOR", "true").output()?;
+    ensure!(String::from_utf8_lossy(&done.stderr).contains("Edit cancelled, no changes made"), "{done:?}");
+    let file = c.data.join("replace.yaml");
+    std::fs::write(&file, c.kubectl(&["get", "configmap", "c", "-o", "yaml"])?.replace("second", "third"))?;
+    says(c, &format!("replace -f {}", file.display()), "configmap/c replaced")?;
+    refuses(c, &format!("replace -f {}", file.display()), "the object has been modified")?;
+    says(c, "describe configmap c", "third")?;
+    says(c, "describe quota q", "pods")?;
+    says(c, "delete configmap c --dry-run=server", "configmap \"c\" deleted")?;
+    says(c, "get configmap c --no-headers", "c ")?;
+    says(c, "delete configmap c", "configmap \"c\" deleted")?;
+    refuses(c, "get configmap c", "Error from server (NotFound): configmaps \"c\" not found")
+}
+
+fn applied(c: &Cluster) -> Result<()> {
+    let file = c.data.join("web.yaml");
+    let f = file.display().to_string();
+    std::fs::write(&file, WEB)?;
+    refuses(c, &format!("diff -f {f}"), "+kind: Deployment")?;
+    says(c, &format!("apply -f {f} --dry-run=server"), "deployment.apps/web created (server dry run)")?;
+    says(c, &format!("apply -f {f}"), "deployment.apps/web created")?;
+    says(c, &format!("apply -f {f}"), "deployment.apps/web unchanged")?;
+    says(c, &format!("diff -f {f}"), "")?;
+    std::fs::write(&file, WEB.replace("red", "blue"))?;
+    refuses(c, &format!("diff -f {f}"), "blue")?;
+    says(c, &format!("apply -f {f}"), "deployment.apps/web configured")?;
+    says(c, &format!("apply --server-side --force-conflicts -f {f}"), "deployment.apps/web serverside-applied")?;
+    std::fs::write(&file, WEB.replace("replicas: 1", "replicas: two"))?;
+    refuses(c, &format!("apply -f {f}"), "replicas")?;
+    std::fs::write(&file, WEB.replace("replicas: 1", "replica: 1"))?;
+    refuses(c, &format!("apply -f {f}"), "replica")?;
+    Ok(())
+}
+
+async fn rollouts(c: &Cluster) -> Result<()> {
+    says(c, "rollout status deployment/web --timeout=60s", "deployment \"web\" successfully rolled out")?;
+    says(c, "scale deployment web --replicas=2", "deployment.apps/web scaled")?;
+    refuses(c, "scale deployment web --replicas=3 --current-replicas=9", "Expected replicas to be 9, was 2")?;
+    says(c, "wait deployment/web --for=condition=Available --timeout=60s", "deployment.apps/web condition met")?;
+    says(c, "set env deployment/web COLOUR=green", "deployment.apps/web env updated")?;
+    says(c, "rollout status deployment/web --timeout=60s", "successfully rolled out")?;
+    says(c, "set resources deployment/web --limits=memory=64Mi", "deployment.apps/web resource requirements updated")?;
+    says(c, "rollout status deployment/web --timeout=60s", "successfully rolled out")?;
+    let history = says(c, "rollout history deployment/web", "REVISION  CHANGE-CAUSE")?;
+    ensure!(history.lines().filter(|l| l.contains("<none>")).count() >= 3, "{history}");
+    says(c, "rollout undo deployment/web", "deployment.apps/web rolled back")?;
+    says(c, "rollout status deployment/web --timeout=60s", "successfully rolled out")?;
+    let limits = "get deployment web -o jsonpath={.spec.template.spec.containers[0].resources.limits}";
+    ensure!(says(c, limits, "")?.trim_matches(['{', '}']).is_empty());
+    says(c, "rollout pause deployment/web", "deployment.apps/web paused")?;
+    refuses(c, "rollout pause deployment/web", "is already paused")?;
+    says(c, "set image deployment/web demo=podium/demo:2", "deployment.apps/web image updated")?;
+    refuses(c, "rollout undo deployment/web", "cannot rollback a paused deployment")?;
+    says(c, "set image deployment/web demo=podium/demo:1", "deployment.apps/web image updated")?;
+    says(c, "rollout resume deployment/web", "deployment.apps/web resumed")?;
+    says(c, "rollout restart deployment/web", "deployment.apps/web restarted")?;
+    says(c, "rollout status deployment/web --timeout=60s", "successfully rolled out")?;
+    says(c, "autoscale deployment web --min=1 --max=3", "horizontalpodautoscaler.autoscaling/web autoscaled")?;
+    says(c, "delete hpa web", "horizontalpodautoscaler.autoscaling \"web\" deleted")?;
+    says(c, "expose deployment web --port=80", "service/web exposed")?;
+    says(c, "get service web --no-headers", "ClusterIP")?;
+    says(c, "get endpoints web", "")?;
+    says(c, "describe deployment web", "NewReplicaSet:")?;
+    eventually("the pods of old revisions are gone", || async {
+        Ok((c.kubectl(&["get", "pods", "-l", "app=web", "-o", "name"])?.lines().count() == 2).then_some(()))
+    })
+    .await
+}
+
+fn pods(c: &Cluster) -> Result<()> {
+    says(c, "run one --image=podium/demo:1 --labels=run=one --restart=Never -- sleep 600", "pod/one created")?;
+    says(c, "wait pod/one --for=condition=Ready --timeout=60s", "pod/one condition met")?;
+    says(c, "wait pod/one --for=jsonpath={.status.phase}=Running --timeout=10s", "pod/one condition met")?;
+    says(c, "exec one -- hostname", "one")?;
+    refuses(c, "exec one -- false", "command terminated with exit code 1")?;
+    let file = c.data.join("copied.txt");
+    std::fs::write(&file, "carried")?;
+    c.kubectl(&["cp", &file.to_string_lossy(), "one:/tmp/there.txt"])?;
+    says(c, "exec one -- cat /tmp/there.txt", "carried")?;
+    let back = c.data.join("back.txt");
+    c.kubectl(&["cp", "one:/tmp/there.txt", &back.to_string_lossy()])?;
+    ensure!(std::fs::read_to_string(&back)? == "carried");
+    says(c, "get pod one -o wide", "node-a")?;
+    says(c, "get pods --field-selector=status.phase=Running -o name", "pod/one")?;
+    says(c, "get pod one -o custom-columns=N:.metadata.name --no-headers", "one\n")?;
+    says(c, "describe pod one", "Scheduled")?;
+    says(c, "events --for=pod/one", "Scheduled")?;
+    says(c, "get events --field-selector=involvedObject.name=one", "Scheduled")?;
+    says(c, "wait job/j --for=condition=Complete --timeout=60s", "job.batch/j condition met")?;
+    says(c, "delete pod one --now", "pod \"one\"")?;
+    says(c, "run two --rm -i --restart=Never --image=podium/demo:1 --pod-running-timeout=60s -- echo hello", "hello")?;
+    Ok(())
+}
+
+fn rights_and_nodes(c: &Cluster) -> Result<()> {
+    says(c, "auth can-i create deployments", "yes")?;
+    refuses(c, "auth can-i create deployments --as=jane", "no")?;
+    says(c, "auth can-i get pods --as=system:serviceaccount:default:robot", "yes")?;
+    refuses(
+        c,
+        "get secrets --as=jane",
+        "Error from server (Forbidden): secrets is forbidden: User \"jane\" cannot list",
+    )?;
+    says(c, "auth can-i --list --as=system:serviceaccount:default:robot", "pods")?;
+    says(c, "auth whoami", "kubernetes-admin")?;
+    says(c, "cordon node-a", "node/node-a cordoned")?;
+    says(c, "cordon node-a", "node/node-a already cordoned")?;
+    says(c, "get node node-a --no-headers", "SchedulingDisabled")?;
+    says(c, "uncordon node-a", "node/node-a uncordoned")?;
+    says(c, "taint node node-a k=v:NoSchedule", "node/node-a tainted")?;
+    says(c, "taint node node-a k-", "node/node-a untainted")?;
+    says(c, "describe node node-a", "Allocatable:")?;
+    says(c, "delete pdb p", "poddisruptionbudget.policy \"p\" deleted")?;
+    says(c, "drain node-a --ignore-daemonsets --force --delete-emptydir-data --timeout=60s", "node/node-a drained")?;
+    says(c, "uncordon node-a", "node/node-a uncordoned")?;
+    says(c, "delete deployment,service web", "deployment.apps \"web\" deleted")?;
+    says(c, "delete namespace absent --ignore-not-found", "")?;
+    says(c, "create namespace n", "namespace/n created")?;
+    says(c, "delete namespace n --timeout=60s", "namespace \"n\" deleted").map(drop)
+}
+
+#[test]
+fn a_long_session_with_kubectl() {
+    with_cluster(|cluster| async move {
+        cluster.load_images()?;
+        discovery(&cluster)?;
+        objects(&cluster)?;
+        applied(&cluster)?;
+        rollouts(&cluster).await?;
+        pods(&cluster)?;
+        rights_and_nodes(&cluster)
+    });
+}
