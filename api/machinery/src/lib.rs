@@ -17,3 +17,4 @@ pub mod rbac;
 pub mod selectors;
 pub mod state;
 pub mod table;
+pub mod usage;
