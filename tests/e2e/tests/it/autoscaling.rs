@@ -69,7 +69,7 @@ fn a_busy_pod_is_seen_and_scaled_up_and_down() {
         replicas(&cluster, "3").await?;
         let top = kubectl(&["top", "pods", "-l", "app=busy", "--containers"])?;
         let line = top.lines().find(|line| line.contains("burner")).context("no container")?;
-        ensure!(line.starts_with("busy-") && line.ends_with("Mi"), "{top}");
+        ensure!(line.starts_with("busy-") && line.trim_end().ends_with("Mi"), "{top}");
         let described = kubectl(&["describe", "hpa", "busy"])?;
         for word in [
             "SuccessfulRescale",
