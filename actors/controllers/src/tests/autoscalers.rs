@@ -68,7 +68,7 @@ fn measure(model: &mut Model, used: &[Option<i64>]) {
     let amount = |milli: i64| Amount { nano_cores: milli as u64 * 1_000_000, bytes: milli as u64 * 1_000_000 };
     let one = |(index, milli): (usize, &Option<i64>)| {
         let containers = [("c".to_owned(), amount((*milli)?))].into();
-        Some((Key::new("default", &format!("web-{index}")), PodUse { span, containers }))
+        Some((Key::new("default", format!("web-{index}")), PodUse { span, containers }))
     };
     let pods = used.iter().enumerate().filter_map(one).collect();
     model.view.usage = Arc::new(Usage { pods, ..Usage::default() });
@@ -99,6 +99,9 @@ fn pair(status: &str, reason: &str) -> (String, String) {
     (status.to_owned(), reason.to_owned())
 }
 
+/// Name, replicas, what each uses, what the autoscaler has of its own, and the replicas that follow.
+type Case = (&'static str, i64, Vec<Option<i64>>, Value, i64);
+
 #[test]
 fn what_is_used_decides() {
     let raw = |resource: &str, amount: &str| {
@@ -114,7 +117,7 @@ fn what_is_used_decides() {
         a
     };
     let known = |milli: i64, count: usize| vec![Some(milli); count];
-    let cases: Vec<(&str, i64, Vec<Option<i64>>, Value, i64)> = vec![
+    let cases: Vec<Case> = vec![
         ("twice the share, twice as many", 3, known(200, 3), json!({}), 6),
         ("within tolerance", 3, known(109, 3), json!({}), 3),
         ("just above tolerance", 3, known(112, 3), json!({}), 4),

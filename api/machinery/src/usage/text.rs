@@ -69,7 +69,7 @@ impl Reading {
                 node.note(what, value, at);
             } else if let Some(what) = sample.name.strip_prefix("container_") {
                 let label = |name: &str| sample.labels.get(name).cloned().unwrap_or_default();
-                let key = Key::new(&label("namespace"), &label("pod"));
+                let key = Key::new(label("namespace"), label("pod"));
                 containers.entry((key, label("container"))).or_default().note(what, value, at);
             }
         }
