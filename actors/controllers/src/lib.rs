@@ -3,9 +3,9 @@
 //! Level-triggered: events update the [`View`] and wake a key; they carry no data into a
 //! decision. Deliberately absent: the clock, randomness, I/O, `HashMap` iteration.
 
-pub mod affinity;
 pub mod aggregation;
 pub mod autoscaler;
+pub mod certificates;
 pub mod controller;
 pub mod cronjob;
 pub mod daemonset;
@@ -60,6 +60,9 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(autoscaler::AutoscalerController),
         Box::new(resourcequota::ResourceQuotaController),
         Box::new(aggregation::AggregationController),
+        Box::new(certificates::ApprovingController),
+        Box::new(certificates::SigningController::new(ca)),
+        Box::new(certificates::CleaningController),
         Box::new(endpoints::EndpointsController),
         Box::new(endpoints::EndpointSliceController),
         Box::new(namespace::NamespaceController),

@@ -1,6 +1,7 @@
 //! A cluster in memory for tests: applies plans as the server would, and plays the kubelet.
 
 use crate::{Controller, Ids, Plan, PlannedWrite, View, resource};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use podium_machinery::state::{Body, Change, Event, Object};
 use podium_types::{Key, Timestamp};
 use serde_json::{Value, json};
@@ -120,8 +121,19 @@ impl Model {
                 if object.uid != *uid || revision.is_some_and(|revision| revision != object.revision) {
                     return false;
                 }
-                assert_eq!(*subresource == "status", patch.get("status").is_some(), "status apart: {patch}");
+                assert_eq!(
+                    matches!(*subresource, "status" | "approval"),
+                    patch.get("status").is_some(),
+                    "status apart: {patch}"
+                );
                 self.patch(resource, &key.namespace, &key.name, patch);
+                true
+            }
+            PlannedWrite::Sign { key, request, .. } => {
+                // Any text will do: who signs is a shell.
+                let certificate = BASE64_STANDARD.encode(request);
+                let patch = json!({"status": {"certificate": certificate}});
+                self.patch(resource::SIGNING_REQUESTS, &key.namespace, &key.name, &patch);
                 true
             }
             PlannedWrite::Delete { resource, key, uid, .. } => {

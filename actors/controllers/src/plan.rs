@@ -1,5 +1,6 @@
 //! What a decision asks for.
 
+use podium_machinery::certificates::Validity;
 use podium_types::{Key, Timestamp};
 use serde_json::Value;
 
@@ -58,6 +59,21 @@ pub enum PlannedWrite {
         /// Grace in seconds; `None`: the object's own.
         grace: Option<i64>,
     },
+    /// Signs a CertificateSigningRequest by the cluster's authority, into its status.
+    Sign {
+        /// Which request.
+        key: Key,
+        /// Its uid as seen.
+        uid: String,
+        /// Its revision as seen.
+        revision: u64,
+        /// What is asked for, in PEM.
+        request: Vec<u8>,
+        /// What the certificate is for.
+        usages: Vec<String>,
+        /// From when to when.
+        validity: Validity,
+    },
 }
 
 /// A Kubernetes Event about an object.
@@ -85,7 +101,7 @@ impl PlannedWrite {
     pub fn any_revision(&mut self) {
         match self {
             Self::Patch { revision, .. } | Self::Delete { revision, .. } => *revision = None,
-            Self::Create { .. } => {}
+            Self::Create { .. } | Self::Sign { .. } => {}
         }
     }
 }

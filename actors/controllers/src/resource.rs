@@ -46,6 +46,10 @@ pub const QUOTAS: &str = "resourcequotas";
 pub const AUTOSCALERS: &str = "horizontalpodautoscalers.autoscaling";
 /// ClusterRoles.
 pub const CLUSTER_ROLES: &str = "clusterroles.rbac.authorization.k8s.io";
+/// ClusterRoleBindings.
+pub const CLUSTER_ROLE_BINDINGS: &str = "clusterrolebindings.rbac.authorization.k8s.io";
+/// CertificateSigningRequests.
+pub const SIGNING_REQUESTS: &str = "certificatesigningrequests.certificates.k8s.io";
 
 const WELL_KNOWN: &[&str] = &[
     PODS,
@@ -71,6 +75,8 @@ const WELL_KNOWN: &[&str] = &[
     QUOTAS,
     AUTOSCALERS,
     CLUSTER_ROLES,
+    CLUSTER_ROLE_BINDINGS,
+    SIGNING_REQUESTS,
 ];
 
 /// The same name as a static string, where a kind of that name is served.

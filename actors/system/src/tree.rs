@@ -37,6 +37,7 @@ use podium_server::{
     Server, ServerConfig,
     agents::Agents,
     auth::Tokens,
+    pki::Signer,
     verbs::{Api, ApiConfig},
 };
 use podium_store::SealingKey;
@@ -174,11 +175,12 @@ struct Control {
     view: Arc<SharedView>,
     recorder: Handle<RecorderActor>,
     api: Api,
+    signer: Arc<Signer>,
 }
 
 impl Control {
     fn executor(&self, controller: &str) -> Executor {
-        Executor::new(self.api.clone(), controller)
+        Executor::new(self.api.clone(), self.signer.clone(), controller)
     }
     fn recorder(&self, controller: &str) -> RecorderHandle {
         let component = match controller {
@@ -197,7 +199,8 @@ fn controllers(tree: &Tree, hub: &Arc<Hub>, api: &Api, settings: &Settings) -> a
     let controllers = podium_controllers::all(&ca, &settings.cluster_cidr.to_string()).map_err(anyhow::Error::msg)?;
     let mut all: Vec<Arc<dyn Controller>> = controllers.into_iter().map(Arc::from).collect();
     all.push(Arc::new(podium_scheduler::Scheduler));
-    let control = Control { view: Arc::default(), recorder: Handle::new(), api: api.clone() };
+    let signer = Arc::new(Signer::load(&settings.pki)?);
+    let control = Control { view: Arc::default(), recorder: Handle::new(), api: api.clone(), signer };
     let per_node = PerKey::default();
     let route = |c: &Arc<dyn Controller>| match c.name() {
         "nodelifecycle" => Route::PerKey(per_node.clone()),

@@ -2,7 +2,7 @@
 
 use crate::{
     Column, Context, Kind, Strategy, Subresource, cells,
-    json::{carry, items, remove, set, text},
+    json::{carry, items, items_mut, remove, set, text},
     rules::{self, Errors},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -16,6 +16,10 @@ const PEM_HEAD: &str = "-----BEGIN CERTIFICATE REQUEST-----";
 const REQUESTER: &[&str] = &["username", "uid", "groups", "extra"];
 /// Conditions that only `approval` sets.
 const DECISIONS: &[&str] = &["Approved", "Denied"];
+/// Conditions that are true or absent, and do not go again.
+const FINAL: &[&str] = &["Approved", "Denied", "Failed"];
+/// The signer of v1beta1 that v1 does not know.
+const LEGACY: &str = "kubernetes.io/legacy-unknown";
 
 /// certificates.k8s.io/v1 CertificateSigningRequest.
 pub static KIND: Kind = Kind {
@@ -49,11 +53,10 @@ pub static KIND: Kind = Kind {
 struct Request;
 
 impl Strategy for Request {
-    fn prepare_create(&self, object: &mut Value, context: &Context<'_>) {
+    fn prepare_create(&self, object: &mut Value, _context: &Context<'_>) {
         set(object, "status", json!({}));
         let Some(spec) = object.get_mut("spec") else { return };
         REQUESTER.iter().for_each(|field| remove(spec, field));
-        set(spec, "username", context.user);
     }
 
     fn prepare_update(&self, object: &mut Value, old: &Value, context: &Context<'_>) {
@@ -63,6 +66,7 @@ impl Strategy for Request {
         {
             carry(status, &old["status"], "certificate");
         }
+        stamp(object, context.now);
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
@@ -74,6 +78,7 @@ impl Strategy for Request {
             errors.push(FieldError::invalid("spec.request", &spec["request"], why));
         }
         rules::required(&mut errors, &spec["usages"], "spec.usages", "usages must be specified");
+        usages(&mut errors, &spec["usages"]);
         signer(&mut errors, &spec["signerName"]);
         let seconds = &spec["expirationSeconds"];
         if seconds.as_i64().is_some_and(|s| s < LEAST_SECONDS) {
@@ -85,6 +90,7 @@ impl Strategy for Request {
 
     fn validate_update(&self, object: &Value, old: &Value, context: &Context<'_>) -> Vec<FieldError> {
         let mut errors = Errors::new();
+        conditions(&mut errors, object, old);
         let decided = |object: &Value| -> Vec<Value> {
             let all = items(&object["status"]["conditions"]).iter();
             all.filter(|c| DECISIONS.contains(&text(&c["type"]))).cloned().collect()
@@ -112,12 +118,91 @@ impl Strategy for Request {
     }
 }
 
+/// What certificates can be for.
+const USAGES: &[&str] = &[
+    "any",
+    "cert sign",
+    "client auth",
+    "code signing",
+    "content commitment",
+    "crl sign",
+    "data encipherment",
+    "decipher only",
+    "digital signature",
+    "email protection",
+    "encipher only",
+    "ipsec end system",
+    "ipsec tunnel",
+    "ipsec user",
+    "key agreement",
+    "key encipherment",
+    "microsoft sgc",
+    "netscape sgc",
+    "ocsp signing",
+    "s/mime",
+    "server auth",
+    "signing",
+    "timestamping",
+];
+
+/// Known ones, each once.
+fn usages(errors: &mut Errors, usages: &Value) {
+    for (i, usage) in items(usages).iter().enumerate() {
+        let field = format!("spec.usages[{i}]");
+        if !USAGES.contains(&text(usage)) {
+            errors.push(FieldError::not_supported(field.as_str(), usage, USAGES));
+        }
+        if items(usages)[..i].contains(usage) {
+            errors.push(FieldError::duplicate(field.as_str(), usage));
+        }
+    }
+}
+
+/// What is decided, and a certificate once there, stays.
+fn conditions(errors: &mut Errors, object: &Value, old: &Value) {
+    let (new, before) = (&object["status"], &old["status"]);
+    for (i, condition) in items(&new["conditions"]).iter().enumerate() {
+        let kind = text(&condition["type"]);
+        let field = format!("status.conditions[{i}]");
+        if kind.is_empty() {
+            errors.push(FieldError::required(format!("{field}.type"), ""));
+        } else if FINAL.contains(&kind) && condition["status"] != "True" {
+            errors.push(FieldError::not_supported(format!("{field}.status"), &condition["status"], &["True"]));
+        }
+    }
+    let has = |status: &Value, kind: &str| items(&status["conditions"]).iter().any(|c| c["type"] == kind);
+    for kind in FINAL.iter().filter(|kind| has(before, kind) && !has(new, kind)) {
+        let why = format!("updates may not remove a condition of type {kind:?}");
+        errors.push(FieldError::forbidden("status.conditions", &why));
+    }
+    if !text(&before["certificate"]).is_empty() && new["certificate"] != before["certificate"] {
+        let why = "updates may not modify a set certificate";
+        errors.push(FieldError::forbidden("status.certificate", why));
+    }
+}
+
+/// Conditions get the time at which they came.
+fn stamp(object: &mut Value, now: Timestamp) {
+    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    for condition in items_mut(object, "status.conditions") {
+        for field in ["lastUpdateTime", "lastTransitionTime"] {
+            if condition[field].is_null() {
+                set(condition, field, now.as_str());
+            }
+        }
+    }
+}
+
 /// `example.com/signer`
 fn signer(errors: &mut Errors, value: &Value) {
     let name = text(value);
     if name.is_empty() {
         errors.push(FieldError::required("spec.signerName", ""));
         return;
+    }
+    if name == LEGACY {
+        let why = "the legacy signerName is not allowed via this API version";
+        errors.push(FieldError::invalid("spec.signerName", value, why));
     }
     match name.split_once('/') {
         Some((domain, path)) if !path.is_empty() && domain.contains('.') => {
@@ -182,10 +267,10 @@ mod tests {
     }
 
     #[test]
-    fn the_requester_is_the_one_who_asks() {
+    fn nobody_says_himself_who_asks() {
         let mut object = request();
-        KIND.strategy.prepare_create(&mut object, &Context { user: "jane", ..CONTEXT });
-        assert_eq!((&object["spec"]["username"], &object["spec"]["groups"]), (&json!("jane"), &Value::Null));
+        KIND.strategy.prepare_create(&mut object, &CONTEXT);
+        assert_eq!((&object["spec"]["username"], &object["spec"]["groups"]), (&Value::Null, &Value::Null));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! the database, the clock.
 
 pub mod apply;
+pub mod certificates;
 pub mod decode;
 pub mod defaults;
 pub mod discovery;

@@ -39,6 +39,7 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
         net::services_child(&shared),
         pod_actors.spec("pods", &tree, Strategy::OneForOne, Intensity::patient()),
         pods::own_node_child(&shared),
+        pods::manifests_child(&shared, &pod_actors),
         pods::child(&shared, &pod_actors),
         api::child(&shared, listener),
     ];

@@ -1,11 +1,11 @@
 //! Which nodes a DaemonSet's pods belong on.
 
-use crate::{View, affinity, pods, selector, taints::tolerates, view::Item};
+use crate::{View, pods, selector, taints::tolerates, view::Item};
 use k8s_openapi::api::{
     apps::v1::DaemonSetSpec,
     core::v1::{Node, Pod, PodSpec, Taint, Toleration},
 };
-use podium_machinery::state::Event;
+use podium_machinery::{selectors::node, state::Event};
 use std::collections::BTreeMap;
 
 /// What a node is to a template.
@@ -60,7 +60,7 @@ pub fn suit(spec: &PodSpec, tolerations: &[Toleration], node: &Item<Node>) -> Su
     let selected = spec.node_selector.as_ref().is_none_or(|pairs| selector::contains(pairs, labels));
     let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
     let required = affinity.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref());
-    let near = required.is_none_or(|r| r.node_selector_terms.iter().any(|t| affinity::term_matches(t, labels, name)));
+    let near = required.is_none_or(|r| r.node_selector_terms.iter().any(|t| node::term_matches(t, labels, name)));
     if !named || !selected || !near {
         return Suit::default();
     }

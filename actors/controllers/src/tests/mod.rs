@@ -2,6 +2,7 @@
 
 mod autoscalers;
 mod budgets;
+mod certificates;
 mod cron;
 mod daemons;
 mod endpoints;

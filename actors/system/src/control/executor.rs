@@ -3,16 +3,22 @@
 //! Writes of one sort run side by side so that they share a commit; a write that is refused
 //! ends the plan, and the controller decides again.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::{StreamExt, stream};
-use podium_controllers::PlannedWrite;
+use podium_controllers::{PlannedWrite, resource::SIGNING_REQUESTS};
 use podium_kinds::{Kind, by_resource};
+use podium_machinery::certificates::Request;
 use podium_server::{
+    pki::Signer,
     user::User,
     verbs::{Api, DeleteOptions, Patch, Propagation, WriteOptions},
 };
 use podium_types::{ApiError, meta};
 use serde_json::json;
-use std::mem::{Discriminant, discriminant};
+use std::{
+    mem::{Discriminant, discriminant},
+    sync::Arc,
+};
 
 /// Writes of one plan under way at the same time.
 const PARALLEL: usize = 128;
@@ -24,6 +30,7 @@ const BINDING: &str = "binding";
 pub struct Executor {
     api: Api,
     user: User,
+    signer: Arc<Signer>,
 }
 
 /// How far a plan was carried out.
@@ -37,8 +44,9 @@ pub struct Done {
 
 impl Executor {
     /// For the controller of that name.
-    pub fn new(api: Api, controller: &str) -> Self {
-        Self { api, user: User::system(format!("system:serviceaccount:kube-system:{controller}-controller")) }
+    pub fn new(api: Api, signer: Arc<Signer>, controller: &str) -> Self {
+        let user = User::system(format!("system:serviceaccount:kube-system:{controller}-controller"));
+        Self { api, user, signer }
     }
 
     /// Makes the writes in order; those of one sort that follow each other side by side.
@@ -84,6 +92,18 @@ impl Executor {
                 }
                 let (kind, patch) = (kind(resource)?, Patch::Merge(patch));
                 let patched = self.api.patch(&self.user, kind, &key, subresource, &patch, &options);
+                Ok(patched.await?.object.revision)
+            }
+            PlannedWrite::Sign { key, uid, revision, request, usages, validity } => {
+                let request = Request::parse(&request).map_err(ApiError::bad_request)?;
+                let certificate = self.signer.sign(&request, &usages, &validity);
+                let certificate = certificate.map_err(|error| ApiError::internal(error.to_string()))?;
+                let patch = Patch::Merge(json!({
+                    "metadata": {"uid": uid, "resourceVersion": revision.to_string()},
+                    "status": {"certificate": BASE64_STANDARD.encode(certificate)},
+                }));
+                let kind = kind(SIGNING_REQUESTS)?;
+                let patched = self.api.patch(&self.user, kind, &key, "status", &patch, &options);
                 Ok(patched.await?.object.revision)
             }
             PlannedWrite::Delete { resource, key, uid, revision, propagation, grace } => {

@@ -1,8 +1,9 @@
-//! Label and field selectors: who is meant.
+//! Label, field and node selectors: who is meant.
 
 mod field;
 mod label;
 mod lexer;
+pub mod node;
 
 pub use field::{FieldSelector, FieldTerm};
 pub use label::{LabelSelector, Operator, Requirement};

@@ -14,6 +14,7 @@ mod metrics;
 mod negotiate;
 mod openapi;
 mod params;
+mod pass;
 mod path;
 mod proxy;
 mod read;

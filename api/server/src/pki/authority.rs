@@ -21,7 +21,7 @@ pub(super) fn new_key() -> Result<KeyPair, PkiError> {
 
 /// The cluster's own authority.
 pub(super) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
+    pub(super) issuer: Issuer<'static, KeyPair>,
     /// Its certificate in PEM.
     pub(super) certificate: String,
 }

@@ -1,11 +1,13 @@
 //! The cluster's certificates and keys: made once, kept in one directory.
 //!
-//! ECDSA P-256 throughout: a key takes a millisecond. Deliberately absent: rotation and
-//! signing requests, which are API objects and come with their kinds.
+//! ECDSA P-256 throughout: a key takes a millisecond. Requests of others
+//! are signed for a controller. Deliberately absent: rotation of the authority itself.
 
 mod authority;
+mod der;
 mod files;
 mod kubeconfig;
+mod signer;
 
 use authority::{Authority, Leaf};
 use files::{exists, read, write};
@@ -15,6 +17,7 @@ use std::{
 };
 
 pub use authority::subject_alt_names;
+pub use signer::Signer;
 
 /// What the certificates must say.
 #[derive(Clone, Debug)]

@@ -157,7 +157,7 @@ impl Api {
         kind.strategy.prepare_create(object, &context);
         node::restrict(user, kind, object, None)?;
         escalation::check(self, user, kind, object, None)?;
-        let reserved = admission::on_create(self, kind, object).await?;
+        let reserved = admission::on_create(self, user, kind, object).await?;
         let mut errors = metadata::validate(kind, object, None);
         errors.extend(kind.strategy.validate(object));
         if errors.is_empty() {

@@ -179,6 +179,7 @@ impl Api {
                 reserved = admission::on_update(self, kind, new, old)?;
                 errors.extend(kind.strategy.validate(new));
             }
+            admission::decide_certificate(self, user, kind, subresource, new, old)?;
             errors.extend(kind.strategy.validate_update(new, old, &context));
         }
         if subresource != BINDING {

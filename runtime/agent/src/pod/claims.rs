@@ -4,7 +4,7 @@ use super::Place;
 use crate::{Error, Result};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Volume};
 use kube::Api;
-use podium_lifecycle::admission::term_matches;
+use podium_machinery::selectors::node::term_matches;
 use podium_volumes::{GroupChange, Source};
 use std::path::PathBuf;
 

@@ -4,6 +4,7 @@ use super::{Place, PodActor};
 use crate::{
     Result,
     error::{io, is_not_found},
+    pods::is_static,
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -71,6 +72,10 @@ async fn write(place: &Place, status: &Value) -> Result<()> {
     tokio::fs::create_dir_all(place.dir()).await.map_err(io("create the pod's directory"))?;
     tokio::fs::write(&temporary, text).await.map_err(io("write the pod's status"))?;
     tokio::fs::rename(&temporary, &file).await.map_err(io("rename the pod's status"))?;
+    if is_static(&place.pod) {
+        // Its mirror follows by itself.
+        return Ok(());
+    }
     let api: Api<Pod> = Api::namespaced(place.shared.client.clone(), place.namespace());
     let patch = Patch::Strategic(json!({ "metadata": { "uid": place.uid }, "status": without_passed(status) }));
     match api.patch_status(place.name(), &PatchParams::default(), &patch).await {
@@ -92,6 +97,9 @@ fn without_passed(status: &Value) -> Value {
 }
 
 async fn confirm(place: &Place) -> Result<()> {
+    if is_static(&place.pod) {
+        return Ok(());
+    }
     let api: Api<Pod> = Api::namespaced(place.shared.client.clone(), place.namespace());
     let same = Preconditions { uid: Some(place.uid.clone()), resource_version: None };
     let params = DeleteParams { grace_period_seconds: Some(0), preconditions: Some(same), ..DeleteParams::default() };

@@ -123,7 +123,9 @@ async fn environment(
     let (maps, secrets) = objects::of_environment(container);
     let (config_maps, secrets) = tokio::try_join!(objects::config_maps(place, maps), objects::secrets(place, secrets))?;
     let links = place.spec().and_then(|s| s.enable_service_links) != Some(false);
-    let services = place.shared.services().await;
+    // A static pod does not wait for the API.
+    let known = crate::pods::is_static(&place.pod);
+    let services = if known { place.shared.services.load_full() } else { place.shared.services().await };
     let kubernetes = Key::new("default", "kubernetes");
     // Those of the namespace; the API's own in every namespace.
     let visible = services.iter().filter(|(key, _)| **key == kubernetes || links && key.namespace == place.namespace());

@@ -1,9 +1,12 @@
 //! Which pods this node has: follows the API and keeps a PodActor per pod.
 
 mod admit;
+mod manifests;
+mod mirror;
 mod own_node;
 mod table;
 
+pub(crate) use manifests::{child as manifests_child, is_static};
 pub(crate) use own_node::child as own_node_child;
 pub(crate) use table::{PodSlot, PodTable, PodView};
 
@@ -71,6 +74,9 @@ impl Worker for PodsActor {
             watcher::Event::Init => self.fresh = Some(BTreeSet::new()),
             watcher::Event::InitApply(pod) | watcher::Event::Apply(pod) => {
                 let Some(uid) = pod.metadata.uid.clone() else { return };
+                if mirror::is_mirror(&pod) {
+                    return;
+                }
                 if let Some(fresh) = &mut self.fresh {
                     fresh.insert(uid.clone());
                 }
@@ -83,7 +89,9 @@ impl Worker for PodsActor {
             }
             watcher::Event::InitDone => {
                 let fresh = self.fresh.take().unwrap_or_default();
-                self.shared.pods.list().iter().filter(|slot| !fresh.contains(&slot.uid)).for_each(|slot| slot.remove());
+                let slots = self.shared.pods.list();
+                let gone = slots.iter().filter(|slot| !fresh.contains(&slot.uid) && !is_static(&slot.pod.load()));
+                gone.for_each(|slot| slot.remove());
                 if !std::mem::replace(&mut self.swept, true) {
                     let shared = self.shared.clone();
                     ctx.spawn(async move { pod::sweep(&shared, &fresh).await }, |_, (), _| {});

@@ -4,8 +4,6 @@
 mod selector;
 mod sysctl;
 
-pub use selector::term_matches;
-
 use crate::resources::{self, Amounts, amount};
 use k8s_openapi::api::core::v1::{AppArmorProfile, ContainerPort, Node, Pod, PodSpec, ResourceRequirements};
 use podium_types::Quantity;

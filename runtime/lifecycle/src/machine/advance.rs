@@ -185,11 +185,11 @@ fn begin(c: &mut Cont, prepared: bool, now: Timestamp, out: &mut Vec<Action>) {
     }
     match &c.image {
         Image::Unknown => {
-            c.image = Image::Pulling;
+            c.image = Image::Pulling { failed: None };
             out.push(Action::Pull { name: c.name.clone() });
         }
-        Image::Failed { retry_at, .. } if *retry_at <= now => {
-            c.image = Image::Pulling;
+        Image::Failed { retry_at, reason, message, .. } if *retry_at <= now => {
+            c.image = Image::Pulling { failed: Some((reason.clone(), message.clone())) };
             out.push(Action::Pull { name: c.name.clone() });
         }
         Image::Ready if prepared => {

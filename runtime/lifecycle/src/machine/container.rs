@@ -10,9 +10,17 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Image {
     Unknown,
-    Pulling,
+    /// Reason and message of the last failure, which are shown until this attempt has an end.
+    Pulling {
+        failed: Option<(String, String)>,
+    },
     Ready,
-    Failed { reason: String, message: String, at: Timestamp, retry_at: Timestamp },
+    Failed {
+        reason: String,
+        message: String,
+        at: Timestamp,
+        retry_at: Timestamp,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -128,8 +128,13 @@ impl PodMachine {
 
     /// Why a container that is to start does not.
     fn waits(&self, c: &Cont, now: Timestamp) -> Option<Value> {
-        if let Image::Failed { reason, message, at, .. } = &c.image {
-            if now < later(*at, SHOW_PULL_ERROR) || reason != "ErrImagePull" {
+        let failed = match &c.image {
+            Image::Failed { reason, message, at, .. } => Some((reason, message, now < later(*at, SHOW_PULL_ERROR))),
+            Image::Pulling { failed: Some((reason, message)) } => Some((reason, message, false)),
+            _ => None,
+        };
+        if let Some((reason, message, fresh)) = failed {
+            if fresh || reason != "ErrImagePull" {
                 return Some(waiting(reason, message));
             }
             let image = c.spec.image.as_deref().unwrap_or_default();

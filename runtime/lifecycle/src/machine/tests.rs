@@ -310,7 +310,7 @@ fn image_failures_back_off() {
     assert_eq!(step(failed(), seconds(1)), "ErrImagePull");
     assert_eq!(step(Event::Tick, seconds(4)), "ImagePullBackOff");
     assert_eq!(step(Event::Tick, seconds(10)), "ImagePullBackOff");
-    step(Event::Tick, seconds(11));
+    assert_eq!(step(Event::Tick, seconds(11)), "ImagePullBackOff", "shown until the next attempt has an end");
     assert_eq!(rig.log.iter().filter(|a| matches!(a, Action::Pull { .. })).count(), 2);
 }
 

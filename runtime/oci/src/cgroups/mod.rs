@@ -17,8 +17,8 @@ use crate::error::{Context, Error, Result};
 
 /// Controllers that limits need; enabled for children on v2.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
-/// Kernel refuses rmdir while a killed task is still leaving; tries before giving up.
-const REMOVE_TRIES: u32 = 200;
+/// Kernel refuses rmdir while a killed task is still leaving; tries before giving up: ten seconds, for a busy machine.
+const REMOVE_TRIES: u32 = 2000;
 /// Pause between two tries.
 const REMOVE_PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
 
@@ -76,6 +76,12 @@ impl Cgroups {
     /// Limits are on the unified hierarchy (a hybrid host counts as v1).
     pub fn is_v2(&self) -> bool {
         self.controllers.is_empty()
+    }
+
+    /// The directories of the group, one in each hierarchy.
+    pub fn groups(&self, path: &str) -> Result<Vec<PathBuf>> {
+        let parts: PathBuf = parts(path)?.collect();
+        Ok(self.mounts.iter().map(|mount| mount.join(&parts)).collect())
     }
 
     /// Makes the group, its parents too, and sets limits.

@@ -21,7 +21,7 @@ pub use streams::{Reader, Terminal, Writer};
 
 use crate::config::{ContainerConfig, ContainerRecord, ContainerState, ExecConfig, PodConfig, Started};
 use crate::error::{Context, Error, Result, RunError};
-use crate::shim::{READY, SHIM, cleanup, is_held};
+use crate::shim::{READY, SHIM, cleanup, is_alive};
 use crate::wire::{Reply, Request};
 
 use connection::Connection;
@@ -47,7 +47,7 @@ impl Shim {
             return Ok(shim);
         }
         let dir = pod.dir.clone();
-        let left = move || if is_held(&dir) { Err(Error::Gone) } else { cleanup(&dir) };
+        let left = move || if is_alive(&dir) { Err(Error::Gone) } else { cleanup(&dir) };
         tokio::task::spawn_blocking(left).await.map_err(|error| Error::Shim(error.to_string()))??;
         let mut child = tokio::process::Command::new(exe)
             .arg(SHIM)

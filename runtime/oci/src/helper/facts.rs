@@ -18,6 +18,8 @@ pub(crate) struct PodFacts {
     pub shm: PathBuf,
     /// Limits are on cgroup v2.
     pub cgroup_v2: bool,
+    /// The container's group in every hierarchy of cgroup v1, where it joins a PID namespace; each is there already.
+    pub groups: Vec<PathBuf>,
 }
 
 /// Lowering oom_score_adj needs CAP_SYS_RESOURCE, which some virtual machines withhold.

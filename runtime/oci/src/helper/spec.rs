@@ -130,6 +130,9 @@ pub(super) fn exec_process(spec: &Spec, exec: &ExecConfig) -> Result<Process> {
     serde_json::from_value(process).map_err(|error| Error::Invalid(format!("invalid exec config: {error}")))
 }
 
+/// Where containers find their cgroups.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
 /// UTS, IPC and network are inherited from the shim; only these are the container's own.
 fn namespaces(pod: &PodFacts) -> Value {
     let mut list = vec![json!({ "type": "mount" })];
@@ -163,8 +166,21 @@ fn mounts(pod: &PodFacts, config: &ContainerConfig) -> Vec<Value> {
         standard("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         standard("/dev/shm", "bind", &shm, &["rbind", "ro"].map(|option| if option == "ro" { "rw" } else { option })),
         standard("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access]),
-        standard("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", access]),
     ];
+    let flags = ["nosuid", "noexec", "nodev", "relatime", access];
+    if pod.groups.is_empty() {
+        list.push(standard(CGROUPS, "cgroup", "cgroup", &flags));
+    } else {
+        // libcontainer looks for the groups by a PID of the wrong namespace when one is joined.
+        list.push(standard(CGROUPS, "tmpfs", "tmpfs", &["nosuid", "noexec", "nodev", "mode=755"]));
+        for group in &pod.groups {
+            let Ok(below) = group.strip_prefix(CGROUPS) else { continue };
+            let Some(hierarchy) = below.iter().next() else { continue };
+            let destination = Path::new(CGROUPS).join(hierarchy);
+            let options = ["bind", flags[0], flags[1], flags[2], flags[3], flags[4]];
+            list.push(standard(&destination.to_string_lossy(), "bind", &group.to_string_lossy(), &options));
+        }
+    }
     list.retain(|mount| !config.mounts.iter().any(|own| own.destination.to_str() == mount["destination"].as_str()));
     // Outer before inner, whatever the order of the pod's volumeMounts.
     let mut own: Vec<&Mount> = config.mounts.iter().collect();

@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use record::cleanup;
-pub(crate) use record::is_held;
+pub(crate) use record::is_alive;
 
 /// First word on the command line of a shim.
 pub(crate) const SHIM: &str = "shim";

@@ -5,7 +5,9 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
@@ -24,6 +26,10 @@ pub(super) const SHM: &str = "shm";
 pub(super) const CONTAINERS: &str = "c";
 /// A container's record in its directory.
 const RECORD: &str = "record.json";
+/// A shim that does not listen gets so many pauses to begin or to end: five seconds.
+const SETTLE_TRIES: u32 = 1000;
+/// See [`SETTLE_TRIES`].
+const SETTLE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Where a container's bundle and record are.
 pub(super) fn bundle(dir: &Path, id: &str) -> PathBuf {
@@ -48,10 +54,30 @@ fn load(dir: &Path) -> Vec<ContainerRecord> {
     records
 }
 
-/// A living process holds the directory's lock.
-pub(crate) fn is_held(dir: &Path) -> bool {
-    let Ok(file) = File::options().write(true).open(dir.join(LOCK)) else { return false };
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()
+/// A shim lives here. One that does not listen is beginning or ending; the kernel closes a dying process' socket before
+/// its lock. That is waited for.
+pub(crate) fn is_alive(dir: &Path) -> bool {
+    for _ in 0..SETTLE_TRIES {
+        let Ok(file) = File::options().write(true).open(dir.join(LOCK)) else { return false };
+        if Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok() {
+            return false;
+        }
+        let listens = config(dir).is_some_and(|config| match UnixStream::connect(&config.socket) {
+            Ok(_) => true,
+            // Its queue is full.
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        });
+        if listens {
+            return true;
+        }
+        std::thread::sleep(SETTLE_PAUSE);
+    }
+    true
+}
+
+/// What a shim was told about its pod.
+fn config(dir: &Path) -> Option<PodConfig> {
+    serde_json::from_slice(&fs::read(dir.join(POD)).ok()?).ok()
 }
 
 /// Start time of a process in clock ticks since boot, and whether it is a zombie (proc_pid_stat(5)).
@@ -68,14 +94,13 @@ pub(super) fn start_ticks(pid: i32) -> Option<(u64, bool)> {
 /// [`Exit::code`] is None. A pod whose shim lives is left alone and its records are returned as they are; a directory
 /// without a shim's traces gives none.
 pub fn cleanup(pod_dir: &Path) -> Result<Vec<ContainerRecord>> {
+    let alive = is_alive(pod_dir);
+    // Read after that: a dying one may have written its last.
     let mut records = load(pod_dir);
-    if is_held(pod_dir) {
+    if alive {
         return Ok(records);
     }
-    let Some(config) = fs::read(pod_dir.join(POD)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) else {
-        return Ok(records);
-    };
-    let config: PodConfig = config;
+    let Some(config) = config(pod_dir) else { return Ok(records) };
     let cgroups = Cgroups::detect()?;
     for record in &mut records {
         if let ContainerState::Exited(_) = record.state {

@@ -14,7 +14,7 @@ use super::HELPER;
 use super::container::{Container, report};
 use super::record::{bundle, save, start_ticks};
 use super::server::Server;
-use crate::config::{ContainerConfig, ContainerState, ExecConfig, Started};
+use crate::config::{ContainerConfig, ContainerState, ExecConfig, Resources, Started};
 use crate::error::{Context, Error, Result};
 use crate::helper::PodFacts;
 use crate::logs::Stream;
@@ -65,12 +65,18 @@ impl Server {
             };
             [stdin, stdout, stderr]
         };
+        let joined = self.pid_namespace(config.join_pid.as_deref())?;
+        let (cgroups, cgroup) = (&self.pod.cgroups, self.cgroup(&config.id));
+        let mut groups = Vec::new();
+        if joined.is_some() && !cgroups.is_v2() {
+            cgroups.create(&cgroup, &Resources::default())?;
+            groups = cgroups.groups(&cgroup)?;
+        }
         let pod = PodFacts {
-            pid_namespace: self
-                .pid_namespace(config.join_pid.as_deref())?
-                .map(|pid| format!("/proc/{pid}/ns/pid").into()),
+            pid_namespace: joined.map(|pid| format!("/proc/{pid}/ns/pid").into()),
             host_pid: self.pod.config.host_pid,
-            cgroup: self.cgroup(&config.id),
+            cgroup,
+            groups,
             shm: self.pod.shm.clone(),
             cgroup_v2: self.pod.cgroups.is_v2(),
         };

@@ -10,5 +10,7 @@ mod healing;
 mod network;
 mod node;
 mod pods;
+mod static_pods;
 mod streams;
+mod taking_in;
 mod workloads;

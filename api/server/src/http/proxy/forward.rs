@@ -1,7 +1,7 @@
 //! One proxied request: its headers and body go there, the answer comes back as it is made.
 
 use super::{
-    super::{accept::Spdy, app::App, entry::Request, streams::relayed},
+    super::{accept::Spdy, app::App, entry::Request, pass, streams::relayed},
     locate::Place,
     location, wire,
 };
@@ -143,7 +143,7 @@ fn back(
     before: &str,
     app: &Data<App>,
 ) -> HttpResponse {
-    let (head, mut body) = response.into_parts();
+    let (head, body) = response.into_parts();
     let status = StatusCode::from_u16(head.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut answer = HttpResponse::build(status);
     for (name, value) in kept(&head.headers).filter(|(name, _)| *name != "content-length") {
@@ -163,26 +163,5 @@ fn back(
     if *http.method() == Method::HEAD || matches!(status.as_u16(), 204 | 304) {
         return answer.finish();
     }
-    let stop = app.stop.clone();
-    let stream = async_stream::stream! {
-        loop {
-            let frame = tokio::select! {
-                () = stop.cancelled() => break,
-                frame = body.frame() => frame,
-            };
-            match frame {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        yield Ok::<Bytes, hyper::Error>(data);
-                    }
-                }
-                Some(Err(error)) => {
-                    yield Err(error);
-                    break;
-                }
-                None => break,
-            }
-        }
-    };
-    answer.streaming(stream.boxed_local())
+    answer.streaming(pass::data(body, app.stop.clone()).boxed_local())
 }

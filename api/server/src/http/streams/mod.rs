@@ -11,6 +11,7 @@ use super::{
     accept::Spdy,
     app::App,
     entry::{Request, text},
+    pass,
 };
 use crate::agents::{Node, refusal};
 use actix_web::{
@@ -20,7 +21,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use podium_types::ApiError;
@@ -117,34 +118,12 @@ async fn log(request: &Request, app: &Data<App>, node: &Node, path: &str) -> Res
     if !response.status().is_success() {
         return Err(refusal(response).await);
     }
-    let stop = app.stop.clone();
-    let mut body = response.into_body();
-    let stream = async_stream::stream! {
-        loop {
-            let frame = tokio::select! {
-                () = stop.cancelled() => break,
-                frame = body.frame() => frame,
-            };
-            match frame {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        yield Ok::<Bytes, hyper::Error>(data);
-                    }
-                }
-                Some(Err(error)) => {
-                    yield Err(error);
-                    break;
-                }
-                None => break,
-            }
-        }
-    };
     let mut answer = HttpResponse::Ok();
     answer.content_type("text/plain");
     if *request.http.method() == Method::HEAD {
         return Ok(answer.finish());
     }
-    Ok(answer.streaming(stream))
+    Ok(answer.streaming(pass::data(response.into_body(), app.stop.clone()).boxed_local()))
 }
 
 async fn relay(

@@ -1,4 +1,4 @@
-//! Whether a node is one that a pod's node selector and affinity name.
+//! Node selector terms: which nodes a pod, a volume or a class of devices may be near.
 
 use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm};
 use std::collections::BTreeMap;
