@@ -132,9 +132,14 @@ impl Connection {
         }
         Ok(bytes)
     }
-    /// The answer, its body yet to be read.
+    /// The answer, its body yet to be read. `APPLY` and `STRATEGIC` are patches in that form, `PATCH` a merge patch.
     pub async fn open(&mut self, method: &str, path: &str, body: Option<String>) -> Result<http::Response<Incoming>> {
-        let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let (method, kind) = match method {
+            "PATCH" => (method, "application/merge-patch+json"),
+            "APPLY" => ("PATCH", "application/apply-patch+yaml"),
+            "STRATEGIC" => ("PATCH", "application/strategic-merge-patch+json"),
+            _ => (method, "application/json"),
+        };
         let request = Request::builder()
             .method(method)
             .uri(path)

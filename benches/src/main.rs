@@ -42,7 +42,9 @@ async fn measure(args: &Args, cluster: &Cluster) -> Result<()> {
     rows::memory::loaded(&mut table, cluster)?;
     rows::writes::large(&mut table, cluster).await?;
     rows::reads::rows(&mut table, cluster).await?;
+    rows::patches::rows(&mut table, cluster).await?;
     rows::watch::rows(&mut table, cluster).await?;
+    rows::idle::rows(&mut table, cluster).await?;
     rows::deployment::rows(&mut table, cluster).await?;
     rows::memory::after(&mut table, cluster)?;
     table.end();

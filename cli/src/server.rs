@@ -6,6 +6,7 @@ use crate::{
     logging,
 };
 use anyhow::{Context, Result, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use podium_server::pki::{PkiConfig, ensure};
 use podium_supervision::Exit;
 use podium_system::{ControlPlane, Settings};
@@ -14,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Runs the control plane until it is told to stop.
 pub fn run(args: ServerArgs) -> Result<()> {
     logging::start();
+    raise_files();
     let layout = Layout::open(&args.place.data_dir)?;
     let config = PkiConfig {
         node_name: node_name(&args.node)?,
@@ -44,4 +46,13 @@ pub fn run(args: ServerArgs) -> Result<()> {
             other => bail!("the control plane gave up: {other}"),
         }
     })
+}
+
+/// As many open files as may be: every watch is a connection, and the usual limit is for programs that use `select`.
+fn raise_files() {
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "raising the limit of open files");
+    }
 }

@@ -4,6 +4,7 @@
 //! decision. Deliberately absent: the clock, randomness, I/O, `HashMap` iteration.
 
 pub mod aggregation;
+pub mod autoscaler;
 pub mod certificates;
 pub mod controller;
 pub mod cronjob;
@@ -56,6 +57,7 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(job::JobController),
         Box::new(cronjob::CronJobController),
         Box::new(disruption::DisruptionController),
+        Box::new(autoscaler::AutoscalerController),
         Box::new(resourcequota::ResourceQuotaController),
         Box::new(aggregation::AggregationController),
         Box::new(certificates::ApprovingController),

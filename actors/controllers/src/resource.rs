@@ -42,6 +42,8 @@ pub const CLAIMS: &str = "persistentvolumeclaims";
 pub const BUDGETS: &str = "poddisruptionbudgets.policy";
 /// ResourceQuotas.
 pub const QUOTAS: &str = "resourcequotas";
+/// HorizontalPodAutoscalers.
+pub const AUTOSCALERS: &str = "horizontalpodautoscalers.autoscaling";
 /// ClusterRoles.
 pub const CLUSTER_ROLES: &str = "clusterroles.rbac.authorization.k8s.io";
 /// ClusterRoleBindings.
@@ -71,6 +73,7 @@ const WELL_KNOWN: &[&str] = &[
     CLAIMS,
     BUDGETS,
     QUOTAS,
+    AUTOSCALERS,
     CLUSTER_ROLES,
     CLUSTER_ROLE_BINDINGS,
     SIGNING_REQUESTS,

@@ -4,7 +4,7 @@
 //! belong to the KindActors, the revision to the feed, the database to the pool.
 
 use crate::{
-    live::LiveActors,
+    live::{LiveActors, usage::LiveUsage},
     shelf::Shelf,
     state::{
         barrier::BarrierHandle,
@@ -59,8 +59,10 @@ pub struct Hub {
     pub barrier: BarrierHandle,
     /// All events of all kinds.
     pub firehose: broadcast::Sender<News>,
-    /// The objects of the live kind.
+    /// The actors as objects.
     pub live: LiveActors,
+    /// What is used, as objects.
+    pub usage: LiveUsage,
 }
 
 impl Hub {
@@ -77,12 +79,21 @@ impl Hub {
             barrier: BarrierHandle::new(),
             firehose: broadcast::channel(FIREHOSE_LAG).0,
             live,
+            usage: LiveUsage::default(),
         })
     }
     /// The shelf of a kind.
     pub fn shelf(&self, kind: &'static Kind) -> Arc<Shelf> {
         // Every kind has one from the start; a kind from elsewhere reads as empty.
         self.shelves.get(kind.resource).cloned().unwrap_or_else(|| Arc::new(Shelf::new(kind)))
+    }
+    /// The objects of a kind that the database does not hold.
+    fn made(&self, kind: &'static Kind) -> Arc<Snapshot> {
+        if !LiveUsage::makes(kind) {
+            return self.live.snapshot();
+        }
+        let of = podium_kinds::by_resource(kind.plural).map(|of| self.shelf(of).snapshot()).unwrap_or_default();
+        self.usage.snapshot(kind, &of, self.applied(), self.now())
     }
     /// The shelves of all kinds that the database holds.
     pub fn stored(&self) -> impl Iterator<Item = Arc<Shelf>> {
@@ -131,7 +142,7 @@ impl Hub {
 
 impl Backend for Hub {
     fn snapshot(&self, kind: &'static Kind) -> Arc<Snapshot> {
-        if kind.live { self.live.snapshot() } else { self.shelf(kind).snapshot() }
+        if kind.live { self.made(kind) } else { self.shelf(kind).snapshot() }
     }
     fn snapshot_at(&self, kind: &'static Kind, revision: u64) -> Option<Arc<Snapshot>> {
         if kind.live { Some(self.snapshot(kind)) } else { self.shelf(kind).snapshot_at(revision) }
@@ -152,6 +163,9 @@ impl Backend for Hub {
         .boxed()
     }
     fn commit(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, WriteError>> {
+        if LiveUsage::makes(write.kind) {
+            return async { Err(WriteError::Refused("usage is measured".to_owned())) }.boxed();
+        }
         if write.kind.live {
             return self.live.clone().commit(write).boxed();
         }
@@ -172,7 +186,15 @@ impl Backend for Hub {
         .boxed()
     }
     fn watch(&self, kind: &'static Kind, since: u64) -> Result<Subscription, Expired> {
-        if kind.live { self.live.watch(since) } else { self.shelf(kind).subscribe(since, self.applied()) }
+        match kind.live {
+            // It has no verb `watch`.
+            true if LiveUsage::makes(kind) => Err(Expired { oldest: self.applied() }),
+            true => self.live.watch(since),
+            false => self.shelf(kind).subscribe(since, self.applied()),
+        }
+    }
+    fn refresh(&self, kind: &'static Kind) -> BoxFuture<'static, ()> {
+        if LiveUsage::makes(kind) { self.usage.clone().refresh().boxed() } else { async {}.boxed() }
     }
     fn now(&self) -> Timestamp {
         Timestamp::now()

@@ -5,7 +5,7 @@
 //! ├─ store (rest_for_one): pool → barrier → writer → feed → kinds (one_for_one): a KindActor per kind → keeper
 //! ├─ bootstrap (transient)
 //! ├─ api
-//! ├─ controllers (one_for_one): recorder, view, a ControllerActor per controller and for the scheduler
+//! ├─ controllers (one_for_one): recorder, view, meter, a ControllerActor per controller and for the scheduler
 //! └─ nodes (one_for_one): keeper; per Node (one_for_one): lifecycle, agent
 //! ```
 
@@ -14,6 +14,7 @@ use crate::{
     control::{
         controller::{ControllerActor, ControllerHandle, SharedWork},
         executor::Executor,
+        meter::MeterActor,
         recorder::{RecorderActor, RecorderHandle},
         route::{PerKey, Route},
         view::{SharedView, ViewActor, Wired},
@@ -185,6 +186,7 @@ impl Control {
         let component = match controller {
             "scheduler" => "default-scheduler".to_owned(),
             "nodelifecycle" => "node-controller".to_owned(),
+            "horizontal-pod-autoscaler" => controller.to_owned(),
             name => format!("{name}-controller"),
         };
         RecorderHandle { handle: self.recorder.clone(), component }
@@ -210,6 +212,9 @@ fn controllers(tree: &Tree, hub: &Arc<Hub>, api: &Api, settings: &Settings) -> a
     let mut children = vec![child("recorder", &control.recorder, move || RecorderActor::new(a.clone()))];
     let (h, v, w) = (hub.clone(), control.view.clone(), wired.clone());
     children.push(child("view", &Handle::new(), move || ViewActor::new(h.clone(), v.clone(), w.clone())));
+    let agents = Agents::load(&settings.pki)?;
+    let (h, v) = (hub.clone(), control.view.clone());
+    children.push(child("meter", &Handle::new(), move || MeterActor::new(h.clone(), v.clone(), agents.clone())));
     let mut nodes = None;
     for wired in wired.iter() {
         let (controller, name) = (wired.controller.clone(), wired.controller.name());

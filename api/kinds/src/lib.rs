@@ -7,6 +7,7 @@
 pub mod docs;
 pub mod face;
 pub mod kind;
+pub mod metrics;
 pub mod names;
 pub mod pod;
 pub mod strategy;
@@ -115,6 +116,8 @@ pub static KINDS: &[&Kind] = &[
     &dra::resourceclaim::KIND,
     &dra::resourceclaimtemplate::KIND,
     &dra::resourceslice::KIND,
+    &metrics::NODES,
+    &metrics::PODS,
     &actor::KIND,
 ];
 

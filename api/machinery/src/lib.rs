@@ -18,3 +18,4 @@ pub mod rbac;
 pub mod selectors;
 pub mod state;
 pub mod table;
+pub mod usage;

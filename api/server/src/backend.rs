@@ -1,7 +1,7 @@
 //! What the server needs of the running system; `podium-system` implements it over the
 //! store, the simulator over memory.
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use podium_kinds::Kind;
 use podium_machinery::state::{Event, Object, Snapshot, Write, WriteError};
 use podium_types::Timestamp;
@@ -21,6 +21,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Waits until memory has reached what the database had committed when this was called, and
     /// returns that revision. With the database gone it returns what memory has.
     fn settle(&self) -> BoxFuture<'static, u64>;
+    /// Waits until a live kind that is only measured on demand can be read; at once for others.
+    fn refresh(&self, _kind: &'static Kind) -> BoxFuture<'static, ()> {
+        async {}.boxed()
+    }
     /// Commits one write. When it returns, the snapshot of the kind holds it.
     fn commit(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, WriteError>>;
     /// Events of a kind after `since`; an error where history no longer reaches back so far.

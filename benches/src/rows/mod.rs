@@ -1,7 +1,9 @@
 //! One file per group of rows.
 
 pub mod deployment;
+pub mod idle;
 pub mod memory;
+pub mod patches;
 pub mod pods;
 pub mod reads;
 pub mod startup;

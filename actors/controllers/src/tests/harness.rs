@@ -104,3 +104,8 @@ pub fn images(model: &Model) -> Vec<(String, String)> {
     let image = |pod: Value| pod["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned();
     active.map(|pod| (pod.key().name.clone(), image(pod.object.value()))).collect()
 }
+
+/// An object of namespace `default` as it is stored.
+pub fn object(model: &Model, resource: &'static str, name: &str) -> std::sync::Arc<podium_machinery::state::Object> {
+    model.view.header(resource, &podium_types::Key::new("default", name)).unwrap().object.clone()
+}

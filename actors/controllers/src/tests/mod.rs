@@ -1,5 +1,6 @@
 //! Controllers on a model cluster.
 
+mod autoscalers;
 mod budgets;
 mod certificates;
 mod cron;

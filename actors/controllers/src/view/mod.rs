@@ -2,8 +2,8 @@
 //!
 //! One view serves every controller: clones share everything, so a folding actor can
 //! publish a clone after each event. Complete only once the first list of every kind
-//! was folded; nothing may be decided before. Deliberately absent: anything that is not
-//! in an event.
+//! was folded; nothing may be decided before. Only what pods use is in no event: it is
+//! measured, and put in as a whole.
 
 mod header;
 mod index;
@@ -20,6 +20,7 @@ pub use shelf::Shelf;
 use crate::{owners, pods, resource};
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet},
+    autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::{CronJob, Job},
     coordination::v1::Lease,
     core::v1::{
@@ -29,7 +30,10 @@ use k8s_openapi::api::{
     discovery::v1::EndpointSlice,
     policy::v1::PodDisruptionBudget,
 };
-use podium_machinery::state::{Change, Event};
+use podium_machinery::{
+    state::{Change, Event},
+    usage::Usage,
+};
 use podium_types::Key;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use std::{ops::Bound, sync::Arc};
@@ -78,6 +82,10 @@ pub struct View {
     pub budgets: Shelf<PodDisruptionBudget>,
     /// ResourceQuotas.
     pub quotas: Shelf<ResourceQuota>,
+    /// HorizontalPodAutoscalers.
+    pub autoscalers: Shelf<HorizontalPodAutoscaler>,
+    /// What nodes and pods use, while somebody wants to know.
+    pub usage: Arc<Usage>,
     /// Keys of pods by the node they are bound to.
     pub pods_by_node: Index<Key>,
     /// Pods that no controller owns, by namespace.
@@ -118,6 +126,8 @@ impl Default for View {
             claims: Shelf::default(),
             budgets: Shelf::default(),
             quotas: Shelf::default(),
+            autoscalers: Shelf::default(),
+            usage: Arc::default(),
             pods_by_node: Index::default(),
             strays: Index::default(),
             pending: Index::default(),
@@ -159,6 +169,7 @@ impl View {
             resource::CLAIMS => drop(self.claims.fold(event)),
             resource::BUDGETS => drop(self.budgets.fold(event)),
             resource::QUOTAS => drop(self.quotas.fold(event)),
+            resource::AUTOSCALERS => drop(self.autoscalers.fold(event)),
             _ => {}
         }
     }

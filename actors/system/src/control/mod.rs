@@ -2,6 +2,7 @@
 
 pub mod controller;
 pub mod executor;
+pub mod meter;
 pub mod queue;
 pub mod recorder;
 pub mod route;

@@ -4,7 +4,10 @@ use super::route::Route;
 use crate::hub::{Hub, News};
 use podium_controllers::{Controller, View};
 use podium_kinds::{KINDS, Kind};
-use podium_machinery::state::{Change, Event};
+use podium_machinery::{
+    state::{Change, Event},
+    usage::Usage,
+};
 use podium_server::backend::Backend;
 use podium_supervision::{Ctx, Worker};
 use podium_types::Key;
@@ -40,8 +43,16 @@ impl SharedView {
         let mut seen = self.revision.subscribe();
         let _ = seen.wait_for(|r| *r >= revision).await;
     }
-    fn replace(&self, view: View, revision: u64) {
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+    /// What has been measured lately.
+    pub fn measure(&self, usage: Arc<Usage>) {
+        self.view.write().unwrap_or_else(PoisonError::into_inner).usage = usage;
+    }
+    fn replace(&self, mut view: View, revision: u64) {
+        let mut shared = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        // What was measured is in no event.
+        view.usage = shared.usage.clone();
+        *shared = view;
+        drop(shared);
         self.revision.send_replace(revision);
     }
 }

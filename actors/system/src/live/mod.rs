@@ -4,6 +4,7 @@
 //! the agents are brought here by the NodeActors; deleting an agent's actor goes back to its agent.
 
 mod log;
+pub mod usage;
 
 use log::Log;
 use podium_machinery::state::{Action, Object, Snapshot, Write, WriteError};

@@ -74,7 +74,7 @@ pub(crate) fn documents(
     let document = match segments.as_slice() {
         [] => json!({"paths": paths()}),
         ["metrics"] => {
-            let text = app.metrics.render(app.limits.in_flight());
+            let text = app.metrics.render(app);
             return Ok(Some(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)));
         }
         ["api"] if aggregated(request) => return Ok(Some(group_list(request, true))),

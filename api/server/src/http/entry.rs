@@ -1,8 +1,8 @@
 //! The way of a request: who, where to, may they, is there room, do it.
 
 use super::{
-    answer, app::App, apply, body, core, discover, limits, negotiate::Form, params::Params, path, proxy, read, review,
-    streams, watch, write,
+    answer, app::App, apply, body, core, discover, limits, metrics::Sort, negotiate::Form, params::Params, path, proxy,
+    read, review, streams, watch, write,
 };
 use crate::{
     auth::{authenticate, authorize::Attributes, impersonate::impersonate},
@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use path::{PROXY, Target};
 use podium_machinery::protobuf;
 use podium_types::{ApiError, registry};
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, time::Instant};
 
 /// Subresources whose requests last as long as the client likes.
 const STREAMS: &[&str] = &["exec", "attach", "portforward", "log", PROXY];
@@ -110,14 +110,14 @@ async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> 
     }
     let Some(verb) = verb(request.method(), &target, &params) else { return Err(ApiError::method_not_allowed()) };
     let request = Request { http: request, user, target, params };
-    let resource = request.target.kind.resource;
+    let (sort, began) = (Sort::of(verb, &request.target), Instant::now());
     let done = serve(request, payload, verb, app).await;
     let code = match &done {
         Ok(response) => response.status().as_u16(),
         Err(error) => error.code,
     };
-    app.metrics.count(verb, resource, code);
-    done
+    app.metrics.count(sort, code, began);
+    if verb == "watch" { done.map(|response| app.metrics.hold(sort, response)) } else { done }
 }
 
 fn authenticate(request: &HttpRequest, app: &App) -> Result<User, ApiError> {

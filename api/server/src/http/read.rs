@@ -51,6 +51,7 @@ pub(crate) async fn get(request: &Request, app: &App) -> Result<HttpResponse, Ap
     }
     let form = request.form(true)?;
     app.api.not_older(target.kind, request.params.text("resourceVersion")).await?;
+    app.api.backend().refresh(target.kind).await;
     let object = app.api.get(target.kind, &target.key()).await?;
     let body = render(target.kind, &object, form, included(request)?, app.api.backend().now());
     Ok(answer::formed(&request.http, StatusCode::OK, form, body, &[]))
@@ -61,6 +62,7 @@ pub(crate) async fn list(request: &Request, app: &App) -> Result<HttpResponse, A
     let kind = request.target.kind;
     let form = request.form(true)?;
     let options = request.params.list(kind, &request.target.namespace)?;
+    app.api.backend().refresh(kind).await;
     let page = match app.api.list(kind, &options).await {
         Ok(page) => page,
         Err(error) => return Ok(refused(&error, &options)),

@@ -30,7 +30,7 @@ use crate::{
     auth::{Rbac, Tokens},
     backend::Backend,
 };
-use podium_kinds::Kind;
+use podium_kinds::{Kind, metrics};
 use podium_machinery::state::Object;
 use podium_types::{ApiError, Key};
 use std::sync::Arc;
@@ -92,6 +92,9 @@ impl Api {
     pub async fn get(&self, kind: &'static Kind, key: &Key) -> Result<Arc<Object>, ApiError> {
         if let Some(object) = self.peek(kind, key) {
             return Ok(faces::shown(kind, object));
+        }
+        if kind.group == metrics::GROUP {
+            return Err(metrics::missing(kind, key));
         }
         self.backend().settle().await;
         let object = self.peek(kind, key).map(|object| faces::shown(kind, object));

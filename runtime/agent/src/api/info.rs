@@ -1,8 +1,9 @@
 //! Small answers: health, pods, configuration, actors; and what is refused.
 
 use super::query::{container, find, refuse};
-use crate::shared::Shared;
+use crate::{shared::Shared, stats};
 use actix_web::{HttpResponse, http::StatusCode, web};
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 pub(super) async fn healthz() -> HttpResponse {
@@ -24,6 +25,30 @@ pub(super) async fn pods(shared: web::Data<Shared>) -> HttpResponse {
         })
         .collect();
     HttpResponse::Ok().json(json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items }))
+}
+
+/// `/runningpods/`: the pods that have something running, as the runtime knows them.
+pub(super) async fn running(shared: web::Data<Shared>) -> HttpResponse {
+    let slots = shared.pods.list();
+    let views = slots.iter().filter_map(|slot| Some((slot, slot.view.load_full()?)));
+    let items: Vec<Value> =
+        views.filter_map(|(slot, view)| running_pod(&slot.uid, slot.pod.load_full().as_ref(), &view.status)).collect();
+    HttpResponse::Ok().json(json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items }))
+}
+
+fn running_pod(uid: &str, pod: &Pod, status: &Value) -> Option<Value> {
+    let containers: Vec<Value> =
+        stats::running(status).map(|c| json!({ "name": c["name"], "image": c["image"], "resources": {} })).collect();
+    let (name, namespace) = (&pod.metadata.name, &pod.metadata.namespace);
+    (!containers.is_empty()).then(|| {
+        json!({ "metadata": { "name": name, "namespace": namespace, "uid": uid }, "spec": { "containers": containers },
+            "status": {} })
+    })
+}
+
+/// `/logs/`: files of the node; not served, in the words of a kubelet that is told not to.
+pub(super) async fn system_logs() -> HttpResponse {
+    refuse(StatusCode::METHOD_NOT_ALLOWED, "logs endpoint is disabled.")
 }
 
 /// `/configz`: the settings that are in force, in the kubelet's form.
@@ -57,5 +82,22 @@ pub(super) async fn kill_actor(path: web::Path<String>, shared: web::Data<Shared
         HttpResponse::Ok().json(json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success" }))
     } else {
         refuse(StatusCode::NOT_FOUND, format!("actor \"{path}\" not found"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_runs_is_a_running_pod() {
+        let pod: Pod =
+            serde_json::from_value(json!({ "metadata": { "name": "p", "namespace": "ns" } })).expect("a pod");
+        let container = |name: &str, state: &str| json!({ "name": name, "image": "i", "state": { state: {} } });
+        let status = json!({ "containerStatuses": [container("a", "running"), container("b", "waiting")] });
+        let shown = running_pod("u", &pod, &status).expect("it runs");
+        assert_eq!(shown["metadata"], json!({ "name": "p", "namespace": "ns", "uid": "u" }));
+        assert_eq!(shown["spec"]["containers"], json!([{ "name": "a", "image": "i", "resources": {} }]));
+        assert!(running_pod("u", &pod, &json!({})).is_none());
     }
 }

@@ -5,8 +5,21 @@ use podium_lifecycle::ProbeKind;
 use podium_oci::Shim;
 use std::{net::IpAddr, time::Duration};
 
-/// The outcome; an error is what the event shows.
+/// The outcome; an error is what the event shows. It is counted for `/metrics/probes`.
 pub(super) async fn run(
+    place: &Place,
+    shim: Option<&Shim>,
+    ips: &[IpAddr],
+    name: &str,
+    attempt: u32,
+    kind: ProbeKind,
+) -> Result<(), String> {
+    let outcome = probe(place, shim, ips, name, attempt, kind).await;
+    place.shared.meter.probes.count(&place.uid, name, kind, outcome.is_ok());
+    outcome
+}
+
+async fn probe(
     place: &Place,
     shim: Option<&Shim>,
     ips: &[IpAddr],

@@ -11,6 +11,7 @@ const ENDING: Duration = Duration::from_secs(10);
 
 /// Fine to repeat.
 pub(super) async fn run(place: &Place, shim: Option<Shim>) -> Result<()> {
+    place.shared.meter.probes.forget(&place.uid);
     let cgroups = vec![place.cgroup()];
     clear(&place.shared, &place.uid, shim, cgroups).await
 }

@@ -3,12 +3,14 @@
 mod disk;
 mod interfaces;
 mod machine;
+mod probes;
 mod rate;
 mod sample;
 
 pub(crate) use disk::{DiskUsage, FileSystem, PodDisk};
 pub(crate) use interfaces::Interface;
 pub(crate) use machine::NodeSample;
+pub(crate) use probes::{Probed, Tally};
 pub(crate) use sample::{ContainerSample, PodSample, Sample, running};
 
 use crate::{Result, error::blocking, shared::Shared};
@@ -29,6 +31,7 @@ pub(crate) struct Meter {
     last: Mutex<Option<(Instant, Arc<Sample>)>>,
     rates: std::sync::Mutex<Rates>,
     pub disk: disk::DiskCache,
+    pub probes: probes::Probes,
 }
 
 impl Meter {

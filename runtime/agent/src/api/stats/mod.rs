@@ -1,11 +1,13 @@
-//! What the node tells of its use: `/stats/summary` as JSON, `/metrics`, `/metrics/resource` and `/metrics/cadvisor`
-//! as Prometheus text.
+//! What the node tells of its use: `/stats/summary` as JSON, `/metrics`, `/metrics/resource`, `/metrics/cadvisor`
+//! and `/metrics/probes` as Prometheus text.
 
 mod cadvisor;
+mod probes;
 mod resource;
 mod summary;
 mod text;
 
+pub(super) use probes::probes;
 pub(super) use summary::summary;
 
 use super::query::refuse;
