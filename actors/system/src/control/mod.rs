@@ -2,7 +2,10 @@
 
 pub mod controller;
 pub mod executor;
+pub mod histogram;
+pub mod insight;
 pub mod queue;
 pub mod recorder;
 pub mod route;
 pub mod view;
+pub mod work;
