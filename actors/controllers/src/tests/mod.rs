@@ -1,6 +1,7 @@
 //! Controllers on a model cluster.
 
 mod budgets;
+mod crashes;
 mod cron;
 mod daemons;
 mod endpoints;
