@@ -26,6 +26,8 @@ pub enum Command {
     Image(ImageArgs),
     /// Show the live actor tree.
     Tree(TreeArgs),
+    /// Say why a pod waits: what every filter says of every node, and the smallest change that would help.
+    Explain(ExplainArgs),
     /// Print a shell completion script.
     Completions {
         /// Which shell.
@@ -176,6 +178,29 @@ pub struct TreeArgs {
     /// `table` or `json`.
     #[arg(long, default_value = "table")]
     pub output: Output,
+}
+
+#[derive(Args)]
+pub struct ExplainArgs {
+    #[command(flatten)]
+    pub place: Place,
+    /// What is explained.
+    pub kind: Explained,
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    #[arg(long, short, env = "PODIUM_NAMESPACE", default_value = "default")]
+    pub namespace: String,
+    /// `table` or `json`.
+    #[arg(long, short, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `podium explain` knows something about.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Explained {
+    #[value(alias = "pods", alias = "po")]
+    Pod,
 }
 
 /// For people or for scripts.

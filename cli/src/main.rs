@@ -6,6 +6,7 @@
 mod agent;
 mod args;
 mod down;
+mod explain;
 mod image;
 mod layout;
 mod logging;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Agent(args) => agent::run(args),
         Command::Image(args) => image::run(args),
         Command::Tree(args) => tree::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "podium", &mut std::io::stdout());
             Ok(())

@@ -3,6 +3,7 @@
 use podium_machinery::certificates::Validity;
 use podium_types::{Key, Timestamp};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Writes to make, events to record, and when to look again. Empty: the desired state holds.
 #[derive(Debug, Default, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Plan {
     pub wake_at: Option<Timestamp>,
     /// One line for `kubectl describe actor`: what was decided and why.
     pub note: String,
+    /// Attempts that were made, by who made them and how they ended; for metrics.
+    pub attempts: BTreeMap<(String, &'static str), u64>,
 }
 
 /// One write; every one carries a precondition.

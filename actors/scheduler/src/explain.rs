@@ -46,10 +46,31 @@ pub struct Verdict {
     pub filters: Vec<Opinion>,
 }
 
+/// How a pod stands with the scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Standing {
+    /// It has a node.
+    Bound,
+    /// Some node would take it.
+    Schedulable,
+    /// No node takes it.
+    Unschedulable,
+    /// Its gates hold it back.
+    Gated,
+    /// It is being deleted, and is given no node any more.
+    Terminating,
+    /// It has run to its end.
+    Ended,
+    /// Somebody else schedules it.
+    Foreign,
+}
+
 /// Everything that there is to say about a pod's placement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
+    /// In a word, how the pod stands.
+    pub state: Standing,
     /// One line: where the pod is or goes, or why it waits, in Kubernetes' words.
     pub message: String,
     /// By node, in name order.
@@ -66,26 +87,35 @@ pub fn explain(view: &View, pod: &Arc<Item<Pod>>) -> Explanation {
     let known = profiles.iter().enumerate().find(|(_, profile)| profile.name == name);
     let Some((number, profile)) = known else {
         let message = format!("the pod names the scheduler {name:?}, which is not one of ours");
-        return Explanation { message, nodes: Vec::new(), advice: None };
+        return Explanation { state: Standing::Foreign, message, nodes: Vec::new(), advice: None };
     };
+    let over = |state, message| Explanation { state, message, nodes: Vec::new(), advice: None };
+    if pods::terminal(pod) {
+        let node = pods::node(pod).map_or_else(String::new, |node| format!(" on {node}"));
+        return over(Standing::Ended, format!("the pod has ended{node} ({})", pods::phase(pod)));
+    }
+    if pod.deleting() {
+        let place = pods::node(pod).map_or_else(|| "is given no node".to_owned(), |node| format!("leaves {node}"));
+        return over(Standing::Terminating, format!("the pod is being deleted and {place}"));
+    }
     let mut board = Board::new(view);
     let class = Class::of(Ask::of(pod, view, profile, number), pod, &mut board, profile);
-    if let Some(at) = pods::node(pod).and_then(|node| board.at(node)).filter(|_| !pods::terminal(pod)) {
+    if let Some(at) = pods::node(pod).and_then(|node| board.at(node)) {
         let print = board.print(pod);
         board.shift(&print, at, -1);
     }
     let nodes = verdicts(&board, &class, profile);
     let gates: Vec<&str> = gates(pod);
-    let (message, advice) = if let Some(node) = pods::node(pod) {
-        (format!("bound to {node}"), None)
+    let (state, message, advice) = if let Some(node) = pods::node(pod) {
+        (Standing::Bound, format!("bound to {node}"), None)
     } else if gates.is_empty() {
-        let message = fate(view, &profiles, pod);
-        (message, advice::smallest(&board, &class, pod))
+        let (state, message) = fate(view, &profiles, pod);
+        (state, message, advice::smallest(&board, &class, pod))
     } else {
         let advice = format!("remove the scheduling gates {}", gates.join(", "));
-        (crate::report::GATED_MESSAGE.to_owned(), Some(advice))
+        (Standing::Gated, crate::report::GATED_MESSAGE.to_owned(), Some(advice))
     };
-    Explanation { message, nodes, advice }
+    Explanation { state, message, nodes, advice }
 }
 
 fn gates(pod: &Pod) -> Vec<&str> {
@@ -94,18 +124,21 @@ fn gates(pod: &Pod) -> Vec<&str> {
 }
 
 /// What the scheduler would do with the pod now.
-fn fate(view: &View, profiles: &[Profile], pod: &Arc<Item<Pod>>) -> String {
+fn fate(view: &View, profiles: &[Profile], pod: &Arc<Item<Pod>>) -> (Standing, String) {
     // Any seed will do: only ties between nodes depend on it.
     match Batch::new(view, profiles).place(pod, &mut Ids::new(0)) {
-        Some(Placement::Node(node)) => format!("fits; {node} is best"),
-        Some(Placement::Volumes(node, _)) => format!("fits on {node} once its volumes are there"),
-        Some(Placement::Failure(failure)) if failure.victims.is_empty() => failure.why,
+        Some(Placement::Node(node)) => (Standing::Schedulable, format!("fits; {node} is best")),
+        Some(Placement::Volumes(node, _)) => {
+            (Standing::Schedulable, format!("fits on {node} once its volumes are there"))
+        }
+        Some(Placement::Failure(failure)) if failure.victims.is_empty() => (Standing::Unschedulable, failure.why),
         Some(Placement::Failure(failure)) => {
             let victims: Vec<String> = failure.victims.iter().map(|pod| pod.key().to_string()).collect();
             let node = failure.nominated.unwrap_or_default();
-            format!("{} preemption: room on {node} by evicting {}.", failure.why, victims.join(", "))
+            let message = format!("{} preemption: room on {node} by evicting {}.", failure.why, victims.join(", "));
+            (Standing::Unschedulable, message)
         }
-        None => "no profile places it".to_owned(),
+        None => (Standing::Foreign, "no profile places it".to_owned()),
     }
 }
 

@@ -27,11 +27,13 @@ mod settings;
 mod spread;
 mod taints;
 mod tally;
+mod waiting;
 
 pub use batch::{Batch, Failure, Placement};
-pub use explain::{Explanation, Opinion, Verdict, explain};
+pub use explain::{Explanation, Opinion, Standing, Verdict, explain};
 pub use profile::{Profile, Strategy, Weights};
 pub use scheduler::{Scheduler, queue};
+pub use waiting::{Waiting, waiting};
 
 #[cfg(test)]
 mod tests;

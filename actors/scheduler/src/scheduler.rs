@@ -112,11 +112,13 @@ impl Round<'_> {
             match batch.place(pod, ids) {
                 Some(Placement::Node(node)) => {
                     self.bound += 1;
+                    self.attempted(pod, "scheduled");
                     report::bind(pod, &node, self.plan);
                 }
                 Some(Placement::Volumes(node, claims)) => report::select(self.view, &claims, &node, &mut after),
                 Some(Placement::Failure(failure)) => {
                     self.failed += 1;
+                    self.attempted(pod, "unschedulable");
                     rooms += usize::from(failure.victims.iter().any(|victim| !victim.deleting()));
                     report::fail(pod, &failure, pods::scheduler(pod), self.now, &mut after);
                 }
@@ -126,6 +128,11 @@ impl Round<'_> {
         self.plan.writes.extend(after.writes);
         self.plan.events.extend(after.events);
         done
+    }
+
+    /// Counts an attempt for the pod's profile.
+    fn attempted(&mut self, pod: &Pod, result: &'static str) {
+        *self.plan.attempts.entry((pods::scheduler(pod).to_owned(), result)).or_default() += 1;
     }
 }
 
@@ -147,6 +154,6 @@ fn in_turn<'a>(waiting: Vec<&'a Arc<Item<Pod>>>, ids: &mut Ids) -> (Vec<&'a Arc<
     (turns, left)
 }
 
-fn gated(pod: &Pod) -> bool {
+pub(crate) fn gated(pod: &Pod) -> bool {
     pod.spec.as_ref().and_then(|spec| spec.scheduling_gates.as_ref()).is_some_and(|gates| !gates.is_empty())
 }

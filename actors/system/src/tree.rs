@@ -12,12 +12,14 @@
 use crate::{
     bootstrap,
     control::{
-        controller::{ControllerActor, ControllerHandle, SharedWork},
+        controller::{ControllerActor, ControllerHandle},
         executor::Executor,
+        insight::Inside,
         meter::MeterActor,
         recorder::{RecorderActor, RecorderHandle},
         route::{PerKey, Route},
         view::{SharedView, ViewActor, Wired},
+        work::Works,
     },
     hub::Hub,
     live::LiveActors,
@@ -78,13 +80,20 @@ impl ControlPlane {
     /// # Errors
     /// Keys or certificates that cannot be read.
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
-        let tree = Tree::default();
+        let (tree, works) = (Tree::default(), Works::default());
+        let view = Arc::<SharedView>::default();
+        let insight = Arc::new(Inside { view: view.clone(), works: works.clone() });
         let sealing = SealingKey::load_or_create(&settings.pki.join("sealing.key"))?;
-        let hub = Hub::new(Arc::new(sealing), LiveActors::new(tree.clone()));
+        let hub = Hub::new(Arc::new(sealing), LiveActors::new(tree.clone(), works.clone()));
         let config = ApiConfig { service_cidr: settings.service_cidr, ..ApiConfig::default() };
         let api = Api::new(hub.clone(), config, Some(Tokens::load(&settings.pki)?));
-        let children = [store(&tree, &hub, &settings), bootstrap(&hub, &api, &settings), serve(&api, &settings)];
-        let children = children.into_iter().chain(controllers(&tree, &hub, &api, &settings)?).collect();
+        let signer = Arc::new(Signer::load(&settings.pki)?);
+        let children =
+            [store(&tree, &hub, &settings), bootstrap(&hub, &api, &settings), serve(&api, &settings, insight)];
+        let children = children
+            .into_iter()
+            .chain(controllers(&tree, &hub, &settings, Control { view, works, recorder: Handle::new(), api, signer })?)
+            .collect();
         let root = Root::new("root", &tree, Strategy::OneForOne, Intensity::default(), children);
         Ok(Self { root })
     }
@@ -149,9 +158,9 @@ fn bootstrap(hub: &Arc<Hub>, api: &Api, settings: &Settings) -> ChildSpec {
 }
 
 /// The HTTP server; its workers are threads of their own.
-fn serve(api: &Api, settings: &Settings) -> ChildSpec {
+fn serve(api: &Api, settings: &Settings, insight: Arc<Inside>) -> ChildSpec {
     let api = api.clone();
-    let config = ServerConfig::new(settings.api_port, settings.pki.clone());
+    let config = ServerConfig::new(settings.api_port, settings.pki.clone()).knowing(insight);
     let start = move |cell: Arc<podium_supervision::cell::Cell>| -> podium_supervision::spec::Life {
         let (api, config) = (api.clone(), config.clone());
         Box::pin(async move {
@@ -170,9 +179,13 @@ fn serve(api: &Api, settings: &Settings) -> ChildSpec {
     ChildSpec::new("api", Arc::new(start)).shutdown(Duration::from_secs(5))
 }
 
+/// Path of the controllers' supervisor.
+const CONTROLLERS: &str = "root/controllers";
+
 /// What all controllers share.
 struct Control {
     view: Arc<SharedView>,
+    works: Works,
     recorder: Handle<RecorderActor>,
     api: Api,
     signer: Arc<Signer>,
@@ -194,13 +207,11 @@ impl Control {
 }
 
 /// The view, all controllers and the nodes' actors, together on one thread.
-fn controllers(tree: &Tree, hub: &Arc<Hub>, api: &Api, settings: &Settings) -> anyhow::Result<[ChildSpec; 2]> {
+fn controllers(tree: &Tree, hub: &Arc<Hub>, settings: &Settings, control: Control) -> anyhow::Result<[ChildSpec; 2]> {
     let ca = std::fs::read_to_string(settings.pki.join("ca.crt"))?;
     let controllers = podium_controllers::all(&ca, &settings.cluster_cidr.to_string()).map_err(anyhow::Error::msg)?;
     let mut all: Vec<Arc<dyn Controller>> = controllers.into_iter().map(Arc::from).collect();
     all.push(Arc::new(podium_scheduler::Scheduler));
-    let signer = Arc::new(Signer::load(&settings.pki)?);
-    let control = Control { view: Arc::default(), recorder: Handle::new(), api: api.clone(), signer };
     let per_node = PerKey::default();
     let route = |c: &Arc<dyn Controller>| match c.name() {
         "nodelifecycle" => Route::PerKey(per_node.clone()),
@@ -208,20 +219,20 @@ fn controllers(tree: &Tree, hub: &Arc<Hub>, api: &Api, settings: &Settings) -> a
     };
     let wired: Arc<Vec<Wired>> =
         Arc::new(all.into_iter().map(|controller| Wired { route: route(&controller), controller }).collect());
-    let a = api.clone();
+    let a = control.api.clone();
     let mut children = vec![child("recorder", &control.recorder, move || RecorderActor::new(a.clone()))];
     let (h, v, w) = (hub.clone(), control.view.clone(), wired.clone());
     children.push(child("view", &Handle::new(), move || ViewActor::new(h.clone(), v.clone(), w.clone())));
     let agents = Agents::load(&settings.pki)?;
-    let (h, v) = (hub.clone(), control.view.clone());
-    children.push(child("meter", &Handle::new(), move || MeterActor::new(h.clone(), v.clone(), agents.clone())));
+    let (h, v, a) = (hub.clone(), control.view.clone(), agents.clone());
+    children.push(child("meter", &Handle::new(), move || MeterActor::new(h.clone(), v.clone(), a.clone())));
     let mut nodes = None;
     for wired in wired.iter() {
         let (controller, name) = (wired.controller.clone(), wired.controller.name());
         let (executor, recorder, view) = (control.executor(name), control.recorder(name), control.view.clone());
         match &wired.route {
             Route::One(handle) => {
-                let work = SharedWork::default();
+                let work = control.works.join(&format!("{CONTROLLERS}/{name}"), name);
                 children.push(child(name, handle, move || {
                     // A different life draws different names.
                     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
@@ -230,9 +241,10 @@ fn controllers(tree: &Tree, hub: &Arc<Hub>, api: &Api, settings: &Settings) -> a
                 }));
             }
             Route::PerKey(actors) => {
-                let agents = Agents::load(&settings.pki)?;
+                let agents = agents.clone();
                 let (hub, tree, actors) = (hub.clone(), tree.clone(), actors.clone());
-                let parts = NodeParts { hub, tree, controller, view, executor, recorder, actors, agents };
+                let works = control.works.clone();
+                let parts = NodeParts { hub, tree, works, controller, view, executor, recorder, actors, agents };
                 nodes = Some(node_actors(parts));
             }
         }

@@ -5,6 +5,7 @@
 pub mod agents;
 pub mod auth;
 pub mod backend;
+pub mod insight;
 pub mod pki;
 pub mod user;
 pub mod verbs;

@@ -62,8 +62,10 @@ fn dependencies_point_one_way() {
 
 #[test]
 fn every_crate_has_its_place() {
-    let named: BTreeSet<&str> =
-        [PURE, SHELLS, COMPOSERS, &["supervision", "podium", "tidy", "e2e", "fuzz", "benches"]].concat().into_iter().collect();
+    let named: BTreeSet<&str> = [PURE, SHELLS, COMPOSERS, &["supervision", "podium", "tidy", "e2e", "fuzz", "benches"]]
+        .concat()
+        .into_iter()
+        .collect();
     let strangers: Vec<_> = crates().into_iter().map(|(n, _)| n).filter(|n| !named.contains(n.as_str())).collect();
     assert!(strangers.is_empty(), "name these in the table above and in docs/ARCHITECTURE.md: {strangers:?}");
 }

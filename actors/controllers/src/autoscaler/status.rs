@@ -94,6 +94,6 @@ impl<'a> Draft<'a> {
             }
             writes.push(status);
         }
-        Plan { writes, events: self.events, wake_at: None, note: self.note }
+        Plan { writes, events: self.events, note: self.note, ..Plan::default() }
     }
 }

@@ -102,6 +102,22 @@ fn tracked(pod: &Item<Pod>) -> bool {
     pod.meta().finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
 }
 
+/// Has the write that adopts a pod give it the finalizer, too: an adopted pod is counted like any other.
+fn track(pod: &Item<Pod>, writes: &mut [PlannedWrite]) {
+    if tracked(pod) {
+        return;
+    }
+    let mut finalizers = pod.meta().finalizers.clone().unwrap_or_default();
+    finalizers.push(FINALIZER.to_owned());
+    for write in writes {
+        if let PlannedWrite::Patch { key, patch, .. } = write
+            && key == pod.key()
+        {
+            patch["metadata"]["finalizers"] = json!(finalizers);
+        }
+    }
+}
+
 /// Takes the finalizer off a pod.
 fn untrack(pod: &Item<Pod>) -> PlannedWrite {
     let others: Vec<_> = pod.meta().finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER).collect();
@@ -117,7 +133,10 @@ impl<'a> Own<'a> {
     fn find(view: &'a View, job: &Item<Job>, spec: &JobSpec, plan: &mut Plan) -> Self {
         let Some(selector) = &spec.selector else { return Self { pods: view.pods_of(job.uid()).collect() } };
         let candidates = view.claimable(&job.key().namespace, job.uid());
-        let (pods, writes) = owners::claim(job, selector, resource::PODS, candidates);
+        let (pods, mut writes) = owners::claim(job, selector, resource::PODS, candidates);
+        for pod in pods.iter().filter(|pod| owners::controller(pod.meta()).is_none()) {
+            track(pod, &mut writes);
+        }
         plan.writes = writes;
         // What is released must not be kept by the finalizer; the owner goes in the next decision.
         let lost =

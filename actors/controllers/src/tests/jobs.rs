@@ -385,3 +385,24 @@ fn a_crash_after_any_write_leads_to_the_same_end() {
         }
     }
 }
+
+#[test]
+fn an_adopted_pod_is_held_and_counted_like_any_other() {
+    let stray = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "stray", "namespace": "default",
+        "labels": {"job": "1"}, "finalizers": ["example.com/other"]}, "spec": {"containers": []}});
+    let spec = json!({"completions": 1, "parallelism": 1, "backoffLimit": 6, "completionMode": "NonIndexed"});
+    let mut model = made(spec);
+    model.create(resource::PODS, stray);
+    model.run(&JobController, || false);
+    let stray = |model: &Model| model.get(resource::PODS, "default", "stray").unwrap();
+    assert_eq!(stray(&model)["metadata"]["ownerReferences"][0]["kind"], "Job");
+    assert_eq!(stray(&model)["metadata"]["finalizers"], json!(["example.com/other", crate::job::FINALIZER]));
+    let pod = stray(&model);
+    exit(&mut model, &pod, 0);
+    for _ in 0..4 {
+        model.run(&JobController, || false);
+    }
+    assert_eq!((status(&model)["succeeded"].clone(), end(&model).as_str()), (json!(1), "Complete CompletionsReached"));
+    assert_eq!(stray(&model)["metadata"]["finalizers"], json!(["example.com/other"]));
+    assert_eq!(model.list(resource::PODS).len(), 1, "none was made besides");
+}

@@ -3,6 +3,7 @@
 mod autoscalers;
 mod budgets;
 mod certificates;
+mod crashes;
 mod cron;
 mod daemons;
 mod endpoints;

@@ -1,7 +1,7 @@
 //! Which events wake the queue, and what pods that wait are told.
 
 use super::{Cluster, asks, with};
-use crate::{Scheduler, queue};
+use crate::{Scheduler, Standing, Waiting, queue, waiting};
 use podium_controllers::{Controller, PlannedWrite};
 use podium_machinery::state::{Body, Change, Event, Object};
 use podium_types::meta;
@@ -120,4 +120,54 @@ fn a_pod_that_fits_needs_no_advice() {
     cluster.pod("p", with(asks("3"), "nodeName", json!("a")));
     let explanation = cluster.explain("p");
     assert_eq!((explanation.message.as_str(), explanation.nodes[0].fits), ("bound to a", true));
+}
+
+#[test]
+fn a_pod_that_no_longer_waits_is_told_as_such() {
+    let mut cluster = Cluster::default();
+    cluster.node("a", "4", json!({}), json!({}));
+    let gated = with(asks("1"), "schedulingGates", json!([{"name": "example.com/quota"}]));
+    let foreign = with(asks("1"), "schedulerName", json!("other"));
+    let bound = with(asks("1"), "nodeName", json!("a"));
+    for (spec, metadata, phase, state, words) in [
+        (asks("1"), json!({}), "Pending", Standing::Schedulable, "fits; a is best"),
+        (asks("9"), json!({}), "Pending", Standing::Unschedulable, "Insufficient cpu"),
+        (gated, json!({}), "Pending", Standing::Gated, "non-empty scheduling gates"),
+        (foreign, json!({}), "Pending", Standing::Foreign, "\"other\", which is not one of ours"),
+        (bound.clone(), json!({}), "Running", Standing::Bound, "bound to a"),
+        (bound.clone(), json!({}), "Succeeded", Standing::Ended, "has ended on a (Succeeded)"),
+        (
+            asks("1"),
+            json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}),
+            "Pending",
+            Standing::Terminating,
+            "is being deleted and is given no node",
+        ),
+    ] {
+        let metadata = with(with(metadata, "name", json!("p")), "namespace", json!("default"));
+        cluster.put("pods", json!({"metadata": metadata, "spec": spec, "status": {"phase": phase}}));
+        let told = cluster.explain("p");
+        assert_eq!(told.state, state, "{told:?}");
+        assert!(told.message.contains(words), "{told:?}");
+        assert_eq!(told.advice.is_some(), matches!(state, Standing::Unschedulable | Standing::Gated), "{told:?}");
+    }
+}
+
+#[test]
+fn pods_that_wait_are_counted_by_what_for() {
+    let mut cluster = Cluster::default();
+    cluster.node("a", "4", json!({}), json!({}));
+    cluster.pod("new", asks("1"));
+    cluster.pod("gated", with(asks("1"), "schedulingGates", json!([{"name": "g"}])));
+    cluster.pod("bound", with(asks("1"), "nodeName", json!("a")));
+    let big = json!({"metadata": {"name": "big", "namespace": "other"}, "spec": asks("9")});
+    cluster.put("pods", big.clone());
+    let mut attempts = cluster.decide().attempts;
+    assert_eq!(attempts.remove(&("default-scheduler".to_owned(), "scheduled")), Some(1));
+    assert_eq!(attempts.remove(&("default-scheduler".to_owned(), "unschedulable")), Some(1));
+    let before = waiting(&cluster.view);
+    assert_eq!(before, Waiting { active: 2, unschedulable: 0, gated: 1 });
+    let refused = json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]);
+    cluster.put("pods", with(big, "status", json!({ "conditions": refused })));
+    assert_eq!(waiting(&cluster.view), Waiting { active: 1, unschedulable: 1, gated: 1 });
 }

@@ -3,21 +3,23 @@
 //! No key is decided again before the view has reached what its last plan committed, so a
 //! decision never acts on a stale picture of its own doing.
 
-use super::{executor::Executor, queue::Queue, recorder::RecorderHandle, view::SharedView};
+use super::{
+    executor::Executor,
+    queue::{Queue, Turn},
+    recorder::RecorderHandle,
+    view::SharedView,
+    work::SharedWork,
+};
 use podium_controllers::{Controller, Ids, Plan};
 use podium_supervision::{Ctx, Handle, Worker};
 use podium_types::{Key, Timestamp};
-use serde::Serialize;
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 /// Keys of one controller that are decided or carried out at the same time.
 const MAX_BUSY: usize = 32;
-/// Decisions kept for `kubectl describe actor`.
-const MAX_NOTES: usize = 16;
 /// How long a plan's own commits may take to show in the view.
 const VIEW_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -32,28 +34,6 @@ pub enum ControllerMsg {
 /// Sends to a ControllerActor.
 pub type ControllerHandle = Handle<ControllerActor>;
 
-/// What a controller did lately, for introspection.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Work {
-    /// Keys that wait.
-    pub depth: usize,
-    /// Keys at work.
-    pub busy: usize,
-    /// Decisions taken.
-    pub decisions: u64,
-    /// Plans that could not be carried out whole.
-    pub errors: u64,
-    /// Last error.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    /// The last decisions that did something, newest last: key, then what and why.
-    pub notes: VecDeque<String>,
-}
-
-/// Shared with those who look.
-pub type SharedWork = Arc<Mutex<Work>>;
-
 /// See the module.
 pub struct ControllerActor {
     controller: Arc<dyn Controller>,
@@ -66,6 +46,8 @@ pub struct ControllerActor {
     epoch: Instant,
     timer: Option<u64>,
     scope: Option<Key>,
+    /// What its earlier lives added and retried.
+    before: (u64, u64),
 }
 
 impl ControllerActor {
@@ -78,6 +60,10 @@ impl ControllerActor {
         work: SharedWork,
         seed: u64,
     ) -> Self {
+        let before = {
+            let work = work.lock();
+            (work.adds, work.retries)
+        };
         Self {
             controller,
             view,
@@ -89,6 +75,7 @@ impl ControllerActor {
             epoch: Instant::now(),
             timer: None,
             scope: None,
+            before,
         }
     }
     /// Decides that key alone.
@@ -103,13 +90,12 @@ impl ControllerActor {
 
     fn pump(&mut self, ctx: &mut Ctx<'_, Self>) {
         while self.queue.busy() < MAX_BUSY
-            && let Some(key) = self.queue.next(self.now())
+            && let Some(Turn { key, waited }) = self.queue.next(self.now())
         {
+            self.work.lock().waited.observe(Duration::from_millis(waited).as_secs_f64(), 1);
             self.decide(key, ctx);
         }
-        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        (work.depth, work.busy) = (self.queue.depth(), self.queue.busy());
-        drop(work);
+        self.show();
         if let Some(at) = self.queue.next_timer()
             && self.timer.is_none_or(|t| at < t)
         {
@@ -125,16 +111,17 @@ impl ControllerActor {
     }
 
     fn decide(&mut self, key: Key, ctx: &mut Ctx<'_, Self>) {
-        let now = Timestamp::now();
+        let (now, began) = (Timestamp::now(), Instant::now());
         let plan = self.controller.decide(&self.view.read(), &key, now, &mut self.ids);
         let wake_at = plan.wake_at.map(|at| self.now() + at.duration_since(now).as_millis().max(0) as u64);
-        self.note(&key, &plan);
+        self.work.lock().decided(&key, &plan, now, began.elapsed());
         if let Some(at) = wake_at {
             self.queue.wake_at(key.clone(), at);
         }
         let Plan { writes, events, .. } = plan;
         if writes.is_empty() {
             self.recorder.record(events);
+            self.work.lock().done(&key, began.elapsed(), None);
             self.queue.done(key, true, self.now());
             return;
         }
@@ -145,13 +132,11 @@ impl ControllerActor {
             let _ = tokio::time::timeout(VIEW_PATIENCE, view.reached(done.revision)).await;
             (key, done, events)
         };
-        ctx.spawn(carry_out, |actor, (key, done, events), ctx| {
+        ctx.spawn(carry_out, move |actor, (key, done, events), ctx| {
             let succeeded = done.refused.is_none();
-            if let Some(why) = done.refused {
-                let mut work = actor.work.lock().unwrap_or_else(PoisonError::into_inner);
-                work.errors += 1;
-                work.last_error = Some(format!("{key}: {why}"));
-                drop(work);
+            let why = done.refused.map(|why| why.to_string());
+            actor.work.lock().done(&key, began.elapsed(), why.as_deref());
+            if let Some(why) = why {
                 tracing::debug!(controller = actor.controller.name(), %key, %why, "refused");
             } else {
                 // What was not done is not told; the next decision tells it.
@@ -162,16 +147,12 @@ impl ControllerActor {
         });
     }
 
-    fn note(&self, key: &Key, plan: &Plan) {
-        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        work.decisions += 1;
-        if !plan.writes.is_empty() {
-            let what = if plan.note.is_empty() { format!("{} writes", plan.writes.len()) } else { plan.note.clone() };
-            work.notes.push_back(format!("{key}: {what}"));
-            if work.notes.len() > MAX_NOTES {
-                work.notes.pop_front();
-            }
-        }
+    /// Tells those who look how the queue stands.
+    fn show(&self) {
+        let mut work = self.work.lock();
+        (work.depth, work.busy) = (self.queue.depth(), self.queue.busy());
+        let (adds, retries) = self.queue.counts();
+        (work.adds, work.retries) = (self.before.0 + adds, self.before.1 + retries);
     }
 
     fn wake_all(&mut self) {
@@ -180,7 +161,7 @@ impl ControllerActor {
             None => self.controller.all_keys(&self.view.read()),
         };
         for key in keys {
-            self.queue.wake(key);
+            self.queue.wake(key, self.now());
         }
     }
 }
@@ -197,7 +178,10 @@ impl Worker for ControllerActor {
 
     fn handle(&mut self, msg: ControllerMsg, ctx: &mut Ctx<'_, Self>) {
         match msg {
-            ControllerMsg::Wake(keys) => keys.into_iter().for_each(|key| self.queue.wake(key)),
+            ControllerMsg::Wake(keys) => {
+                let now = self.now();
+                keys.into_iter().for_each(|key| self.queue.wake(key, now));
+            }
             ControllerMsg::WakeAll => self.wake_all(),
         }
         self.pump(ctx);

@@ -2,8 +2,11 @@
 
 pub mod controller;
 pub mod executor;
+pub mod histogram;
+pub mod insight;
 pub mod meter;
 pub mod queue;
 pub mod recorder;
 pub mod route;
 pub mod view;
+pub mod work;

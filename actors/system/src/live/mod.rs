@@ -6,6 +6,7 @@
 mod log;
 pub mod usage;
 
+use crate::control::work::Works;
 use log::Log;
 use podium_machinery::state::{Action, Object, Snapshot, Write, WriteError};
 use podium_server::backend::{Expired, Subscription};
@@ -48,6 +49,7 @@ type Life = (String, Option<Timestamp>);
 #[derive(Clone)]
 pub struct LiveActors {
     tree: Tree,
+    works: Works,
     agents: Arc<Mutex<BTreeMap<String, AgentTree>>>,
     log: Arc<Mutex<Log>>,
     /// The life that is about to end with the API itself: not shown any more.
@@ -56,9 +58,16 @@ pub struct LiveActors {
 }
 
 impl LiveActors {
-    /// Over this process's own tree.
-    pub fn new(tree: Tree) -> Self {
-        Self { tree, agents: Arc::default(), log: Arc::default(), doomed: Arc::default(), began: Timestamp::now() }
+    /// Over this process's own tree, and what its controllers did.
+    pub fn new(tree: Tree, works: Works) -> Self {
+        Self {
+            tree,
+            works,
+            agents: Arc::default(),
+            log: Arc::default(),
+            doomed: Arc::default(),
+            began: Timestamp::now(),
+        }
     }
     /// A node's agent joined; the kills asked of it come out of the receiver.
     pub fn join(&self, node: &str) -> mpsc::Receiver<String> {
@@ -130,6 +139,9 @@ impl LiveActors {
             None => status.path.clone(),
         };
         let mut shown = serde_json::to_value(status).unwrap_or_default();
+        if let Some(work) = node.is_none().then(|| self.works.of(&path)).flatten() {
+            shown["work"] = work;
+        }
         shown["path"] = json!(path);
         shown["process"] = json!(node.unwrap_or("control plane"));
         let began = status.started_at.unwrap_or(self.began);

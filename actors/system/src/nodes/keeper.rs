@@ -3,8 +3,8 @@
 use super::link::AgentLink;
 use crate::{
     control::{
-        controller::ControllerActor, controller::SharedWork, executor::Executor, recorder::RecorderHandle,
-        route::PerKey, view::SharedView,
+        controller::ControllerActor, executor::Executor, recorder::RecorderHandle, route::PerKey, view::SharedView,
+        work::Works,
     },
     hub::{Hub, News},
 };
@@ -23,6 +23,8 @@ pub struct NodeParts {
     pub hub: Arc<Hub>,
     /// For introspection.
     pub tree: Tree,
+    /// What its controllers did.
+    pub works: Works,
     /// Judges nodes.
     pub controller: Arc<dyn Controller>,
     /// What it looks at.
@@ -58,6 +60,7 @@ impl NodeKeeper {
             self.nodes.remove(&key.name);
             self.parts.actors.leave(&key);
             self.parts.hub.live.leave(&key.name);
+            self.parts.works.leave(&lifecycle_path(&key.name));
         }
         for key in wanted {
             self.add(&key);
@@ -70,7 +73,7 @@ impl NodeKeeper {
         }
         let p = self.parts.clone();
         let scope = key.clone();
-        let work = SharedWork::default();
+        let work = p.works.join(&lifecycle_path(&key.name), p.controller.name());
         let lifecycle = child("lifecycle", &p.actors.join(key), {
             let p = p.clone();
             move || {
@@ -102,6 +105,11 @@ impl NodeKeeper {
             Self::follow(news, ctx);
         });
     }
+}
+
+/// Path of the actor that judges a node.
+fn lifecycle_path(node: &str) -> String {
+    format!("root/nodes/{node}/lifecycle")
 }
 
 impl Worker for NodeKeeper {

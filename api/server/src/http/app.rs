@@ -1,10 +1,12 @@
 //! What every request handler shares.
 
 use super::{limits::Limits, metrics::Metrics};
-use crate::agents::Agents;
-use crate::{auth::authenticate::TokenReader, verbs::Api};
+use crate::{agents::Agents, auth::authenticate::TokenReader, insight::Insight, verbs::Api};
 use podium_types::ApiError;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Seconds after which a client should ask again while the server starts.
@@ -18,17 +20,26 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) agents: Agents,
+    /// Looks into the running controllers, where there are any.
+    pub(crate) insight: Option<Arc<dyn Insight>>,
     /// Ends open watches and streams when the server stops.
     pub(crate) stop: CancellationToken,
     started: AtomicBool,
 }
 
 impl App {
-    pub(crate) fn new(api: Api, address: String, agents: Agents, stop: CancellationToken) -> Self {
+    pub(crate) fn new(
+        api: Api,
+        address: String,
+        agents: Agents,
+        insight: Option<Arc<dyn Insight>>,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             api,
             address,
             agents,
+            insight,
             stop,
             tokens: TokenReader::default(),
             limits: Limits::default(),

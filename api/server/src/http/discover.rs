@@ -74,7 +74,8 @@ pub(crate) fn documents(
     let document = match segments.as_slice() {
         [] => json!({"paths": paths()}),
         ["metrics"] => {
-            let text = app.metrics.render(app);
+            let mut text = app.metrics.render(app);
+            text.extend(app.insight.as_ref().map(|insight| insight.metrics()));
             return Ok(Some(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)));
         }
         ["api"] if aggregated(request) => return Ok(Some(group_list(request, true))),

@@ -1,8 +1,8 @@
 //! The way of a request: who, where to, may they, is there room, do it.
 
 use super::{
-    answer, app::App, apply, body, core, discover, limits, metrics::Sort, negotiate::Form, params::Params, path, proxy,
-    read, review, streams, watch, write,
+    answer, app::App, apply, body, core, discover, explain, limits, metrics::Sort, negotiate::Form, params::Params,
+    path, proxy, read, review, streams, watch, write,
 };
 use crate::{
     auth::{authenticate, authorize::Attributes, impersonate::impersonate},
@@ -101,6 +101,9 @@ async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> 
     }
     if let Some(resource) = core::find(&segments) {
         return core::answer(&request, payload, &resource, user, app).await;
+    }
+    if let Some(pod) = explain::find(&segments) {
+        return explain::answer(&request, pod, &user, app).await;
     }
     let mut params = Params::parse(request.query_string())?;
     let segments = path::without_watch(segments, || params.watch_all());

@@ -8,6 +8,7 @@ mod body;
 mod core;
 mod discover;
 mod entry;
+mod explain;
 mod limits;
 mod listing;
 mod metrics;

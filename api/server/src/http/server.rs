@@ -2,6 +2,7 @@
 
 use super::{accept, app::App, tls};
 use crate::agents::Agents;
+use crate::insight::Insight;
 use crate::verbs::Api;
 use actix_web::{dev::ServerHandle, web};
 use std::{
@@ -18,19 +19,25 @@ const GRACE_SECONDS: u64 = 3;
 /// Most worker threads; a connection lives on one of them.
 const MAX_WORKERS: usize = 8;
 
-/// Where to serve, and with which certificates.
-#[derive(Clone, Debug)]
+/// Where to serve, with which certificates, and who knows more.
+#[derive(Clone)]
 pub struct ServerConfig {
     /// Address to listen on.
     pub listen: SocketAddr,
     /// Directory that [`crate::pki::ensure`] filled.
     pub pki: PathBuf,
+    /// Looks into the running controllers, where there are any.
+    pub insight: Option<Arc<dyn Insight>>,
 }
 
 impl ServerConfig {
     /// All addresses of this machine, at `port`; 0 lets the kernel choose.
     pub fn new(port: u16, pki: impl Into<PathBuf>) -> Self {
-        Self { listen: (Ipv4Addr::UNSPECIFIED, port).into(), pki: pki.into() }
+        Self { listen: (Ipv4Addr::UNSPECIFIED, port).into(), pki: pki.into(), insight: None }
+    }
+    /// The same, with somebody who knows what the controllers know.
+    pub fn knowing(self, insight: Arc<dyn Insight>) -> Self {
+        Self { insight: Some(insight), ..self }
     }
 }
 
@@ -90,7 +97,7 @@ impl Server {
         let listen = self.config.listen;
         let address = self.address().map_err(|e| ServerError::Listen(listen, e))?;
         let agents = Agents::new(Arc::new(tls::client(&self.config.pki).map_err(ServerError::Tls)?));
-        let app = web::Data::new(App::new(api, address.to_string(), agents, stop.clone()));
+        let app = web::Data::new(App::new(api, address.to_string(), agents, self.config.insight.clone(), stop.clone()));
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
         let tls = tls::server(&self.config.pki).map_err(ServerError::Tls)?;
         let server = actix_server::Server::build()

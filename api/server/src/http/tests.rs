@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 mod access;
 mod apply;
 mod binary;
+mod explain;
 mod http2;
 mod kinds;
 mod overload;
@@ -52,7 +53,12 @@ fn with_server<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F) {
         let tokens = crate::auth::Tokens::load(pki.path()).unwrap();
         let api = Api::new(memory.clone(), ApiConfig::default(), Some(tokens));
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = Server::bind(ServerConfig { listen, pki: pki.path().into() }).unwrap();
+        let server = Server::bind(ServerConfig {
+            listen,
+            insight: Some(Arc::new(explain::Oracle)),
+            ..ServerConfig::new(0, pki.path())
+        })
+        .unwrap();
         let address = server.address().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let running = actix_rt::spawn(server.serve(api.clone(), async move {
