@@ -38,6 +38,7 @@ pub mod storage;
 pub mod taints;
 pub mod template;
 pub mod time;
+pub mod tokens;
 pub mod view;
 pub mod write;
 
@@ -73,6 +74,7 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(namespace::NamespaceController),
         Box::new(serviceaccount::ServiceAccountController),
         Box::new(rootca::RootCaController::new(ca)),
+        Box::new(tokens::TokensController::new(ca)),
         Box::new(nodeipam::NodeIpamController::new(pod_cidr)?),
         Box::new(nodelifecycle::NodeLifecycleController),
         Box::new(podgc::PodGcController),

@@ -77,6 +77,19 @@ pub enum PlannedWrite {
         /// From when to when.
         validity: Validity,
     },
+    /// Puts a token for a ServiceAccount, bound to the Secret, into the Secret.
+    Issue {
+        /// Which Secret.
+        key: Key,
+        /// Its uid as seen.
+        uid: String,
+        /// Its revision as seen.
+        revision: u64,
+        /// The account, of the same namespace.
+        account: String,
+        /// What else changes in the Secret: a merge patch.
+        patch: Value,
+    },
 }
 
 /// A Kubernetes Event about an object.
@@ -104,7 +117,7 @@ impl PlannedWrite {
     pub fn any_revision(&mut self) {
         match self {
             Self::Patch { revision, .. } | Self::Delete { revision, .. } => *revision = None,
-            Self::Create { .. } | Self::Sign { .. } => {}
+            Self::Create { .. } | Self::Sign { .. } | Self::Issue { .. } => {}
         }
     }
 }

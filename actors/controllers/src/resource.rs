@@ -10,6 +10,8 @@ pub const NAMESPACES: &str = "namespaces";
 pub const SERVICES: &str = "services";
 /// ServiceAccounts.
 pub const SERVICE_ACCOUNTS: &str = "serviceaccounts";
+/// Secrets.
+pub const SECRETS: &str = "secrets";
 /// ConfigMaps.
 pub const CONFIG_MAPS: &str = "configmaps";
 /// Events of the core group.
@@ -61,6 +63,7 @@ const WELL_KNOWN: &[&str] = &[
     NAMESPACES,
     SERVICES,
     SERVICE_ACCOUNTS,
+    SECRETS,
     CONFIG_MAPS,
     EVENTS,
     ENDPOINTS,

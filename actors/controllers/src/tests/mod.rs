@@ -15,3 +15,4 @@ mod replication;
 mod rollout;
 mod stateful;
 mod storage;
+mod tokens;
