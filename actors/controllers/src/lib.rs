@@ -20,6 +20,7 @@ pub mod job;
 pub mod namespace;
 pub mod nodeipam;
 pub mod nodelifecycle;
+pub mod nodettl;
 pub mod owners;
 pub mod plan;
 pub mod podgc;
@@ -32,6 +33,7 @@ pub mod resources;
 pub mod rootca;
 pub mod selector;
 pub mod serviceaccount;
+pub mod servicecidr;
 pub mod share;
 pub mod statefulset;
 pub mod storage;
@@ -71,12 +73,15 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(certificates::CleaningController),
         Box::new(endpoints::EndpointsController),
         Box::new(endpoints::EndpointSliceController),
+        Box::new(servicecidr::RangeController),
+        Box::new(servicecidr::AddressController),
         Box::new(namespace::NamespaceController),
         Box::new(serviceaccount::ServiceAccountController),
         Box::new(rootca::RootCaController::new(ca)),
         Box::new(tokens::TokensController::new(ca)),
         Box::new(nodeipam::NodeIpamController::new(pod_cidr)?),
         Box::new(nodelifecycle::NodeLifecycleController),
+        Box::new(nodettl::NodeTtlController),
         Box::new(podgc::PodGcController),
         Box::new(garbagecollector::GarbageCollector),
         Box::new(eventttl::EventTtlController),

@@ -69,6 +69,11 @@ fn objects(settings: &Settings) -> Vec<(&'static str, Value)> {
         namespace("kube-public"),
         namespace("kube-node-lease"),
         (
+            "servicecidrs.networking.k8s.io",
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "kubernetes"},
+            "spec": {"cidrs": [settings.service_cidr.to_string()]}}),
+        ),
+        (
             "services",
             json!({"apiVersion": "v1", "kind": "Service",
             "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},

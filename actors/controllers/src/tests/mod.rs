@@ -11,6 +11,7 @@ mod harness;
 mod jobs;
 mod nodes;
 mod ownership;
+mod ranges;
 mod replication;
 mod rollout;
 mod stateful;

@@ -4,8 +4,9 @@
 //! addresses by being gone. Only writes in flight need to be remembered.
 
 use crate::{backend::Backend, verbs::ApiConfig};
+use ipnetwork::Ipv4Network;
 use podium_machinery::state::Snapshot;
-use podium_types::Key;
+use podium_types::{Key, meta};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::{
@@ -92,8 +93,20 @@ impl Allocator {
             refresh(&mut book, &backend.snapshot(kind));
         }
         let reserved = Reserved { claims: Vec::new(), book: Some(Arc::clone(&self.book)) };
-        Allocation { config: &self.config, book, reserved }
+        let mut ranges = vec![self.config.service_cidr];
+        if let Some(kind) = podium_kinds::by_resource("servicecidrs.networking.k8s.io") {
+            ranges.extend(backend.snapshot(kind).objects.values().flat_map(|range| usable(&range.value())));
+        }
+        Allocation { config: &self.config, ranges, book, reserved }
     }
+}
+
+/// The networks of a ServiceCIDR that addresses may be taken from (KEP-1880): it is ready, and stays.
+fn usable(range: &Value) -> Vec<Ipv4Network> {
+    let conditions = range["status"]["conditions"].as_array().into_iter().flatten();
+    let ready = conditions.filter(|c| c["type"] == "Ready").any(|c| c["status"] == "True");
+    let cidrs = range["spec"]["cidrs"].as_array().filter(|_| ready && !meta::is_deleting(range));
+    cidrs.into_iter().flatten().filter_map(|cidr| cidr.as_str()?.parse().ok()).collect()
 }
 
 fn refresh(book: &mut Book, snapshot: &Snapshot) {
@@ -143,6 +156,8 @@ pub(super) fn protocol(port: &Value) -> String {
 /// One write's claims in the making; nobody else allocates meanwhile.
 pub(super) struct Allocation<'a> {
     config: &'a ApiConfig,
+    /// Where addresses are taken from: the cluster's own network first.
+    ranges: Vec<Ipv4Network>,
     // Declared before `reserved`, whose drop takes the lock again.
     book: MutexGuard<'a, Book>,
     reserved: Reserved,
@@ -165,20 +180,25 @@ impl Allocation<'_> {
         }
         free
     }
+    /// Whether an address is one that a Service may have.
+    pub(super) fn covers(&self, ip: Ipv4Addr) -> bool {
+        self.ranges.iter().any(|cidr| cidr.contains(ip) && ip != cidr.network() && ip != cidr.broadcast())
+    }
     /// Holds a free address; `None` where all are taken. The place in the range follows from `seed`.
     pub(super) fn address(&mut self, seed: &str) -> Option<Ipv4Addr> {
-        let cidr = self.config.service_cidr;
+        let ranges = self.ranges.clone();
+        let found = ranges.into_iter().find_map(|cidr| self.free_in(cidr, seed))?;
+        self.hold(Claim::Address(found));
+        Some(found)
+    }
+    fn free_in(&self, cidr: Ipv4Network, seed: &str) -> Option<Ipv4Addr> {
         // Network and broadcast address stay unused.
         let size = cidr.size().saturating_sub(2);
         let band = if size > 2 * STATIC_BAND { STATIC_BAND } else { 0 };
         let base = u32::from(cidr.network()) + 1;
         let upper = probe(seed, size - band).map(|i| base + band + i);
-        let found = upper
-            .chain((0..band).map(|i| base + i))
-            .map(Ipv4Addr::from)
-            .find(|ip| self.is_free(&Claim::Address(*ip)))?;
-        self.hold(Claim::Address(found));
-        Some(found)
+        let mut all = upper.chain((0..band).map(|i| base + i)).map(Ipv4Addr::from);
+        all.find(|ip| self.is_free(&Claim::Address(*ip)))
     }
     /// Holds a free node port; `None` where all are taken.
     pub(super) fn port(&mut self, seed: &str, protocol: &str) -> Option<u16> {

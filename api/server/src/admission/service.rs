@@ -53,7 +53,7 @@ fn address(api: &Api, service: &mut Value, own: &[Claim], allocation: &mut Alloc
         return Ok(());
     }
     let cidr = api.allocator().config().service_cidr;
-    if !cidr.contains(ip) || ip == cidr.network() || ip == cidr.broadcast() {
+    if !allocation.covers(ip) {
         return refuse(format!(
             "failed to allocate IP {ip}: the provided IP ({ip}) is not in the valid range. The range of valid IPs is {cidr}"
         ));
