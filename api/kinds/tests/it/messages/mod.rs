@@ -1,5 +1,7 @@
 //! What Kubernetes says of what is wrong: a change of a good object at a time, and its words.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod bases;
 mod batch;
 mod changes;
