@@ -34,6 +34,7 @@ pub mod selector;
 pub mod serviceaccount;
 pub mod share;
 pub mod statefulset;
+pub mod storage;
 pub mod taints;
 pub mod template;
 pub mod time;
@@ -59,6 +60,10 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(disruption::DisruptionController),
         Box::new(autoscaler::AutoscalerController),
         Box::new(resourcequota::ResourceQuotaController),
+        Box::new(storage::BinderController),
+        Box::new(storage::ClaimProtection),
+        Box::new(storage::VolumeProtection),
+        Box::new(storage::EphemeralController),
         Box::new(aggregation::AggregationController),
         Box::new(certificates::ApprovingController),
         Box::new(certificates::SigningController::new(ca)),

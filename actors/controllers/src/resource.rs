@@ -38,6 +38,10 @@ pub const CRON_JOBS: &str = "cronjobs.batch";
 pub const REPLICATION_CONTROLLERS: &str = "replicationcontrollers";
 /// PersistentVolumeClaims.
 pub const CLAIMS: &str = "persistentvolumeclaims";
+/// PersistentVolumes.
+pub const VOLUMES: &str = "persistentvolumes";
+/// StorageClasses.
+pub const STORAGE_CLASSES: &str = "storageclasses.storage.k8s.io";
 /// PodDisruptionBudgets.
 pub const BUDGETS: &str = "poddisruptionbudgets.policy";
 /// ResourceQuotas.
@@ -71,6 +75,8 @@ const WELL_KNOWN: &[&str] = &[
     CRON_JOBS,
     REPLICATION_CONTROLLERS,
     CLAIMS,
+    VOLUMES,
+    STORAGE_CLASSES,
     BUDGETS,
     QUOTAS,
     AUTOSCALERS,

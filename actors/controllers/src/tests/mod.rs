@@ -14,3 +14,4 @@ mod ownership;
 mod replication;
 mod rollout;
 mod stateful;
+mod storage;
