@@ -34,7 +34,7 @@ impl Strategy for Template {
     }
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Errors::new();
-        pod::validate_template(&mut errors, &object["template"], "template", &Value::Null);
+        pod::validate_template(&mut errors, &object["template"], "template");
         errors
     }
     fn warnings(&self, object: &Value) -> Vec<String> {

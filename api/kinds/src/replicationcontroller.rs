@@ -76,7 +76,7 @@ impl Strategy for Controller {
             let labels = if labels.is_null() { &json!({}) } else { labels };
             errors.push(FieldError::invalid("spec.template.metadata.labels", labels, why));
         }
-        pod::validate_template(&mut errors, &spec["template"], "spec.template", &Value::Null);
+        pod::validate_template(&mut errors, &spec["template"], "spec.template");
         let path = "spec.template.spec.restartPolicy";
         rules::one_of(&mut errors, at(spec, "template.spec.restartPolicy"), path, &["Always"]);
         if !at(spec, "template.spec.activeDeadlineSeconds").is_null() {

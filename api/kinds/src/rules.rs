@@ -16,6 +16,9 @@ pub(crate) const IMMUTABLE: &str = "field is immutable";
 /// Transport protocols of ports.
 pub(crate) const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
 
+/// The address of a node that is in no network: link-local, and yet where its pods find it.
+const LONELY_NODE: &str = "169.254.1.1";
+
 /// Collected errors.
 pub(crate) type Errors = Vec<FieldError>;
 
@@ -220,6 +223,9 @@ pub(crate) fn selects(selector: &Value, labels: &Value) -> bool {
 /// Reports addresses that are one for every machine: nobody else can send to them.
 pub(crate) fn not_special(errors: &mut Errors, address: &str, path: &str) {
     let Ok(ip) = address.parse::<IpAddr>() else { return };
+    if address == LONELY_NODE {
+        return;
+    }
     let (v4, v6) = match ip {
         IpAddr::V4(v4) => (Some(v4), None),
         IpAddr::V6(v6) => (None, Some(v6)),

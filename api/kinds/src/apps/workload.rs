@@ -51,7 +51,7 @@ fn template(errors: &mut Errors, spec: &Value, template_of: &str) {
         let labels = if labels.is_null() { &json!({}) } else { labels };
         errors.push(FieldError::invalid("spec.template.metadata.labels", labels, why));
     }
-    pod::validate_template(errors, template, "spec.template", &spec["volumeClaimTemplates"]);
+    pod::validate_template(errors, template, "spec.template");
     let path = "spec.template.spec";
     rules::one_of(errors, at(template, "spec.restartPolicy"), &child(path, "restartPolicy"), &["Always"]);
     if !at(template, "spec.activeDeadlineSeconds").is_null() {

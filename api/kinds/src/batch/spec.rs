@@ -37,7 +37,7 @@ pub(super) fn validate(errors: &mut Errors, spec: &Value, path: &str) {
     rules::one_of(errors, &spec["completionMode"], &child(path, "completionMode"), &["Indexed", "NonIndexed"]);
     indexes(errors, spec, path);
     policy::validate(errors, spec, path);
-    pod::validate_template(errors, &spec["template"], &child(path, "template"), &Value::Null);
+    pod::validate_template(errors, &spec["template"], &child(path, "template"));
     restart_policy(errors, at(spec, "template.spec.restartPolicy"), &child(path, "template.spec.restartPolicy"));
     if !is_unset(&spec["podFailurePolicy"]) && text(at(spec, "template.spec.restartPolicy")) != "Never" {
         let why = "only \"Never\" is supported when podFailurePolicy is specified";

@@ -167,10 +167,12 @@ async fn traffic(c: &Cluster) -> Result<()> {
     let mut forward = c.kubectl_command(&["port-forward", "service/web", ":80"]);
     let mut forward = Running(forward.stdout(Stdio::piped()).spawn()?);
     let mut said = String::new();
-    BufReader::new(forward.0.stdout.take().context("no output")?).read_line(&mut said)?;
+    // It goes on to speak, and ends where nobody listens.
+    let mut output = BufReader::new(forward.0.stdout.take().context("no output")?);
+    output.read_line(&mut said)?;
     let port = said.split([':', ' ']).find_map(|word| word.parse::<u16>().ok()).context(said)?;
     ensure!(c.get(&format!("http://127.0.0.1:{port}/"))?.contains("hello from"), "nothing came through");
-    drop(forward);
+    drop((forward, output));
     says(c, "logs deployment/web --tail=1 --timestamps=false", "")?;
     refuses(c, "logs deployment/web -c absent", "container absent is not valid for pod")?;
     // Usage is known once the agent has looked twice.
@@ -210,7 +212,8 @@ fn refused_words(c: &Cluster) -> Result<()> {
             r#"The ConfigMap "Bad" is invalid: metadata.name: Invalid value: "Bad": a lowercase RFC 1123 subdomain"#,
         ),
     ] {
-        std::fs::write(&file, manifest)?;
+        // What begins with a brace kubectl takes for JSON.
+        std::fs::write(&file, format!("# bad\n{manifest}\n"))?;
         refuses(c, &create, words)?;
     }
     refuses(
@@ -247,6 +250,8 @@ fn pods(c: &Cluster) -> Result<()> {
 }
 
 fn rights_and_nodes(c: &Cluster) -> Result<()> {
+    says(c, "get apiservices v1.apps --no-headers", "Local")?;
+    says(c, "get apiservices v1. v2.autoscaling v1.authorization.k8s.io --no-headers", "True")?;
     says(c, "auth can-i create deployments", "yes")?;
     refuses(c, "auth can-i create deployments --as=jane", "no")?;
     says(c, "auth can-i get pods --as=system:serviceaccount:default:robot", "yes")?;

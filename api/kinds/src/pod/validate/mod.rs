@@ -39,7 +39,7 @@ const MAX_SEARCH_CHARS: usize = 2048;
 pub(super) fn pod(object: &Value) -> Errors {
     let mut errors = Errors::new();
     let of = &object["spec"];
-    spec(&mut errors, of, "spec", &Value::Null, true);
+    spec(&mut errors, of, "spec", true);
     if is_unset(&of["serviceAccountName"]) {
         tokens_of_nobody(&mut errors, &of["volumes"]);
     }
@@ -71,25 +71,23 @@ fn tokens_of_nobody(errors: &mut Errors, volumes: &Value) {
     }
 }
 
-/// Rules for the pod template at `path`; `claims` are templates of volumes that its pods have besides.
-pub(crate) fn template(errors: &mut Errors, template: &Value, path: &str, claims: &Value) {
+/// Rules for the pod template at `path`.
+pub(crate) fn template(errors: &mut Errors, template: &Value, path: &str) {
     // Kubernetes names these without `metadata`.
     rules::labels(errors, at(template, "metadata.labels"), &child(path, "labels"));
     for (key, _) in members(at(template, "metadata.annotations")) {
         rules::form(errors, names::qualified_name(&key.to_lowercase()), &child(path, "annotations"), key);
     }
     let path = child(path, "spec");
-    spec(errors, &template["spec"], &path, claims, false);
+    spec(errors, &template["spec"], &path, false);
     if !is_unset(at(template, "spec.ephemeralContainers")) {
         let why = "ephemeral containers not allowed in pod template";
         errors.push(FieldError::forbidden(child(&path, "ephemeralContainers"), why));
     }
 }
 
-fn spec(errors: &mut Errors, spec: &Value, path: &str, claims: &Value, of_pod: bool) {
-    let mut volumes = volume::validate(errors, &spec["volumes"], &child(path, "volumes"));
-    let templates = items(claims).iter().map(|claim| text(&claim["metadata"]["name"]).to_owned());
-    volumes.extend(templates.map(|name| (name, "persistentVolumeClaim".to_owned())));
+fn spec(errors: &mut Errors, spec: &Value, path: &str, of_pod: bool) {
+    let volumes = volume::validate(errors, &spec["volumes"], &child(path, "volumes"));
     resource_claims(errors, &spec["resourceClaims"], &child(path, "resourceClaims"));
     container::validate(errors, path, &Around { spec, volumes: &volumes, of_pod });
     rules::required_one_of(errors, &spec["restartPolicy"], &child(path, "restartPolicy"), RESTART_POLICIES);

@@ -201,7 +201,7 @@ fn templates_have_the_same_rules_below_their_path() {
         "spec": {"containers": [{"name": "a"}], "ephemeralContainers": [{"name": "e", "image": "e:1"}]}});
     super::super::defaults::pod_spec(&mut template["spec"]);
     let mut errors = Errors::new();
-    super::template(&mut errors, &template, "spec.template", &Value::Null);
+    super::template(&mut errors, &template, "spec.template");
     let fields: Vec<&str> = errors.iter().map(|e| e.field.as_str()).collect();
     let expected =
         ["spec.template.labels", "spec.template.spec.containers[0].image", "spec.template.spec.ephemeralContainers"];

@@ -210,9 +210,9 @@ fn nodes_and_endpoints() {
             ),
             (
                 "/subsets/0/addresses/0/ip",
-                json!("169.254.1.1"),
+                json!("169.254.1.2"),
                 &[
-                    r#"subsets[0].addresses[0].ip: Invalid value: "169.254.1.1": may not be in the link-local range (169.254.0.0/16, fe80::/10)"#,
+                    r#"subsets[0].addresses[0].ip: Invalid value: "169.254.1.2": may not be in the link-local range (169.254.0.0/16, fe80::/10)"#,
                 ],
             ),
         ],
