@@ -1,4 +1,5 @@
-//! What every cluster has from the start: its namespaces, the API's own Service, the DNS Service, roles.
+//! What every cluster has from the start: its namespaces, the API's own Service, the DNS Service, roles, and the
+//! APIServices of what it serves.
 
 use crate::tree::Settings;
 use futures_util::future::try_join_all;
@@ -12,6 +13,7 @@ use podium_types::{ApiError, Key, meta};
 use serde_json::{Value, json};
 
 const ROLES: &str = "clusterroles.rbac.authorization.k8s.io";
+const SERVICES: &str = "apiservices.apiregistration.k8s.io";
 const BINDINGS: &str = "clusterrolebindings.rbac.authorization.k8s.io";
 
 /// Makes what is missing and mends what differs. Safe to repeat.
@@ -24,7 +26,9 @@ pub async fn ensure(api: &Api, settings: &Settings) -> Result<(), ApiError> {
     let bindings = defaults::cluster_role_bindings().into_iter().map(|binding| (BINDINGS, binding));
     // Side by side: they are many, and one write takes in what waits for the same commit.
     let all = roles.chain(bindings).map(|(resource, object)| mend(api, &user, resource, object));
-    try_join_all(all).await.map(drop)
+    try_join_all(all).await?;
+    let services = podium_server::api_services().into_iter().map(|service| put(api, &user, SERVICES, service));
+    try_join_all(services).await.map(drop)
 }
 
 /// Makes a default role or binding, or gives it back what it lost.

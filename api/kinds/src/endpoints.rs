@@ -56,8 +56,7 @@ impl Strategy for Endpoints {
             }
             for field in ["addresses", "notReadyAddresses"] {
                 for (j, address) in items(&subset[field]).iter().enumerate() {
-                    let ip = text(&address["ip"]);
-                    rules::form(&mut errors, names::ip(ip), &format!("{path}.{field}[{j}].ip"), ip);
+                    self::address(&mut errors, address, &format!("{path}.{field}[{j}]"));
                 }
             }
             let ports = items(&subset["ports"]);
@@ -72,6 +71,18 @@ impl Strategy for Endpoints {
         }
         errors
     }
+}
+
+fn address(errors: &mut Errors, address: &Value, path: &str) {
+    let [ip, host, node] = ["ip", "hostname", "nodeName"].map(|field| text(&address[field]));
+    rules::form(errors, names::ip(ip), &child(path, "ip"), ip);
+    if !host.is_empty() {
+        rules::form(errors, names::dns_label(host), &child(path, "hostname"), host);
+    }
+    if !node.is_empty() {
+        rules::form(errors, names::dns_subdomain(node), &child(path, "nodeName"), node);
+    }
+    rules::not_special(errors, ip, &child(path, "ip"));
 }
 
 fn row(object: &Value, now: Timestamp) -> Vec<Value> {

@@ -92,7 +92,11 @@ fn addresses(errors: &mut Errors, list: &Value, kind: &str, path: &str) {
             "FQDN" => names::dns_subdomain(address),
             _ => Ok(()),
         };
+        let of_form = checked.is_ok();
         rules::form(errors, checked, &path, address);
+        if of_form && kind != "FQDN" {
+            rules::not_special(errors, address, &path);
+        }
     }
 }
 

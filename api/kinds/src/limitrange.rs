@@ -3,7 +3,7 @@
 use crate::{
     Column, Kind, Strategy, cells,
     json::{items, items_mut, members, set, set_default, text},
-    resources,
+    names, resources,
     rules::{self, Errors, child},
 };
 use podium_types::FieldError;
@@ -25,15 +25,18 @@ pub static KIND: Kind = Kind {
     ..Kind::PLAIN
 };
 
-/// The amounts of an item, and those that may be no more than the next.
+/// What a limit may be for.
+const TYPES: &[&str] = &["Container", "PersistentVolumeClaim", "Pod"];
+/// The amounts of an item.
 const LISTS: [&str; 5] = ["min", "defaultRequest", "default", "max", "maxLimitRequestRatio"];
-const ORDER: &[(&str, &str)] = &[
-    ("min", "max"),
-    ("min", "defaultRequest"),
-    ("defaultRequest", "max"),
-    ("defaultRequest", "default"),
-    ("min", "default"),
-    ("default", "max"),
+/// Amounts that may be no more than others: which two, where Kubernetes says so, and how it calls them.
+const ORDER: &[(&str, &str, &str, [&str; 2])] = &[
+    ("min", "max", "min", ["min", "max"]),
+    ("min", "defaultRequest", "defaultRequest", ["min", "default request"]),
+    ("defaultRequest", "max", "defaultRequest", ["default request", "max"]),
+    ("defaultRequest", "default", "defaultRequest", ["default request", "default limit"]),
+    ("min", "default", "default", ["min", "default"]),
+    ("default", "max", "default", ["default", "max"]),
 ];
 
 struct LimitRange;
@@ -57,7 +60,12 @@ impl Strategy for LimitRange {
         let mut seen = BTreeSet::new();
         for (i, item) in items(&object["spec"]["limits"]).iter().enumerate() {
             let path = format!("spec.limits[{i}]");
-            rules::required(&mut errors, &item["type"], &child(&path, "type"), "");
+            let kind = text(&item["type"]);
+            rules::form(&mut errors, names::qualified_name(kind), &child(&path, "type"), kind);
+            if !kind.is_empty() && !kind.contains('/') && !TYPES.contains(&kind) {
+                let why = "must be a standard limit type or fully qualified";
+                errors.push(FieldError::invalid(child(&path, "type"), &item["type"], why));
+            }
             rules::unique(&mut errors, &mut seen, text(&item["type"]), &child(&path, "type"));
             one(&mut errors, item, &path);
         }
@@ -84,18 +92,49 @@ fn one(errors: &mut Errors, item: &Value, path: &str) {
             }
         }
     }
-    for (less, more) in ORDER {
+    for list in LISTS {
+        for (name, _) in members(&item[list]) {
+            let path = format!("{path}.{list}[{name}]");
+            names_resource(errors, name, &path, matches!(text(&item["type"]), "Pod" | "Container"));
+        }
+    }
+    if item["type"] == "PersistentVolumeClaim" && ["min", "max"].iter().all(|l| item[*l]["storage"].is_null()) {
+        let why = "either minimum or maximum storage value is required, but neither was provided";
+        errors.push(FieldError::required(child(path, "limits"), why));
+    }
+    for (less, more, at, what) in ORDER {
         for (resource, amount) in members(&item[*less]) {
             let [low, high] = [Some(amount), item[*more].get(resource)].map(|a| a.and_then(resources::quantity));
             if let (Some(low), Some(high)) = (low, high)
                 && low > high
             {
-                let word = |list: &str| if list == "defaultRequest" { "default request" } else { list }.to_owned();
-                let why = format!("{} value {low} is greater than {} value {high}", word(less), word(more));
-                let path = format!("{path}.{less}[{resource}]");
-                errors.push(FieldError::invalid(path, &json!(low.to_string()), &why));
+                let [low_is, high_is] = what;
+                let why = format!("{low_is} value {low} is greater than {high_is} value {high}");
+                // As in Kubernetes, where the value is not always that of the field.
+                let shown = if *more == "max" && *less == "default" { high } else { low };
+                let shown =
+                    if *more == "defaultRequest" { amount_of(&item[*more][resource]) } else { shown.to_string() };
+                errors.push(FieldError::invalid(format!("{path}.{at}[{resource}]"), &json!(shown), &why));
             }
         }
+    }
+    for (resource, ratio) in members(&item["maxLimitRequestRatio"]) {
+        if let Some(given) = resources::quantity(ratio).filter(|q| q.milli_value() < 1000) {
+            let path = format!("{path}.maxLimitRequestRatio[{resource}]");
+            errors.push(FieldError::invalid(path, &json!(given.to_string()), &format!("ratio {given} is less than 1")));
+        }
+    }
+}
+
+fn amount_of(value: &Value) -> String {
+    resources::quantity(value).map(|q| q.to_string()).unwrap_or_default()
+}
+
+fn names_resource(errors: &mut Errors, name: &str, path: &str, of_container: bool) {
+    rules::form(errors, names::qualified_name(name), path, name);
+    if of_container && !name.contains('/') && !resources::is_standard(name) {
+        let why = "must be a standard resource for containers";
+        errors.push(FieldError::invalid(path, &json!(name), why));
     }
 }
 

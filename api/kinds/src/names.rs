@@ -51,6 +51,29 @@ pub fn dns_subdomain(name: &str) -> Checked {
     )
 }
 
+/// The same with underscores, as domains of services have them.
+pub fn dns_subdomain_with_underscore(name: &str) -> Checked {
+    bounded(name, MAX_SUBDOMAIN)?;
+    let is_part = |part: &str| is_dns_label(&part.strip_prefix('_').unwrap_or(part).replace('_', "-"));
+    check(
+        name.split('.').all(is_part),
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must \
+         start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+         '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')",
+    )
+}
+
+/// A domain with one wildcard label, the first.
+pub fn wildcard(name: &str) -> Checked {
+    bounded(name, MAX_SUBDOMAIN)?;
+    check(
+        name.strip_prefix("*.").is_some_and(|rest| rest.split('.').all(is_dns_label)),
+        "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of \
+         lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', \
+         regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+    )
+}
+
 /// RFC 1123 label: namespaces, containers, volumes.
 pub fn dns_label(name: &str) -> Checked {
     bounded(name, MAX_LABEL)?;
@@ -172,6 +195,8 @@ mod tests {
         let long = "a".repeat(64);
         let cases: &[(Form, &[&str], &[&str])] = &[
             (dns_subdomain, &["a", "a.b-c.9"], &["", "A", "a..b", "-a", "a.", "a_b"]),
+            (dns_subdomain_with_underscore, &["a", "_tcp.a_b.c"], &["", "a..b", "a_", "__a"]),
+            (wildcard, &["*.a", "*.a.b-c"], &["", "*", "a.*", "*.*", "*.A"]),
             (dns_label, &["a", "9a-b"], &["", "a.b", "a-", "ä", &long]),
             (dns_1035_label, &["a", "a-9"], &["", "9a", "a.b"]),
             (qualified_name, &["a", "A_b.c", "x.io/A"], &["", "/a", "a/", "X/a", "a/b/c", "-a", &long]),

@@ -2,9 +2,9 @@
 
 use crate::{
     Column, Context, Kind, Strategy, Subresource, cells,
-    json::{at, is_unset, items, pair, text},
+    json::{at, is_unset, items, members, pair, text},
     kind::ALL_VERBS,
-    names,
+    names, resources,
     rules::{self, Errors, child},
 };
 use podium_types::{FieldError, Timestamp, meta};
@@ -16,7 +16,7 @@ const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
 /// The older label whose value is the role.
 const ROLE_LABEL: &str = "kubernetes.io/role";
 /// What a taint may do to pods that do not tolerate it.
-const TAINT_EFFECTS: &[&str] = &["NoExecute", "NoSchedule", "PreferNoSchedule"];
+const TAINT_EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 /// core/v1 Node.
 pub static KIND: Kind = Kind {
@@ -72,8 +72,10 @@ impl Strategy for Node {
         let mut errors = Errors::new();
         let mut seen = BTreeSet::new();
         for (i, taint) in items(at(object, "spec.taints")).iter().enumerate() {
-            let path = format!("spec.taints[{i}]");
-            rules::required_form(&mut errors, names::qualified_name, &taint["key"], &child(&path, "key"));
+            // Kubernetes names them so.
+            let path = format!("metadata.taints[{i}]");
+            let key = text(&taint["key"]);
+            rules::form(&mut errors, names::qualified_name(key), &child(&path, "key"), key);
             let value = text(&taint["value"]);
             rules::form(&mut errors, names::label_value(value), &child(&path, "value"), value);
             rules::required_one_of(&mut errors, &taint["effect"], &child(&path, "effect"), TAINT_EFFECTS);
@@ -83,17 +85,27 @@ impl Strategy for Node {
                 errors.push(error);
             }
         }
-        for (i, cidr) in items(at(object, "spec.podCIDRs")).iter().enumerate() {
-            if text(cidr).parse::<ipnetwork::IpNetwork>().is_err() {
-                let why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
-                errors.push(FieldError::invalid(format!("spec.podCIDRs[{i}]"), cidr, why));
+        for list in ["capacity", "allocatable"] {
+            for (name, amount) in members(&object["status"][list]) {
+                let negative = resources::quantity(amount).is_some_and(|q| q.is_negative());
+                if negative {
+                    let why = "must be greater than or equal to 0";
+                    errors.push(FieldError::invalid(format!("status.{list}.{name}"), amount, why));
+                }
             }
+        }
+        for (i, cidr) in items(at(object, "spec.podCIDRs")).iter().enumerate() {
+            rules::form(&mut errors, names::cidr(text(cidr)), &format!("spec.podCIDRs[{i}]"), text(cidr));
         }
         errors
     }
 
     fn validate_update(&self, object: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut errors = Errors::new();
+        let addresses = items(at(object, "status.addresses"));
+        for (i, address) in addresses.iter().enumerate().filter(|(i, a)| addresses.iter().take(*i).any(|b| b == *a)) {
+            errors.push(FieldError::duplicate(format!("status.addresses[{i}]"), address));
+        }
         for (field, name) in [("podCIDRs", "podCIDR"), ("providerID", "providerID")] {
             let (new, old) = (&object["spec"][field], &old["spec"][field]);
             if !is_unset(old) && new != old {

@@ -3,7 +3,7 @@
 use crate::{
     Column, Context, Kind, Strategy, Subresource, cells,
     json::{at, at_mut, is_unset, members, set, set_default, text},
-    names, resources,
+    names, pod, resources,
     rules::{self, Errors},
     storagewords,
 };
@@ -70,12 +70,16 @@ impl Strategy for Volume {
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Errors::new();
         let spec = &object["spec"];
-        storagewords::modes(&mut errors, spec, "spec");
+        storagewords::modes(&mut errors, spec, "spec", "");
         capacity(&mut errors, &spec["capacity"]);
         match sources(spec).count() {
             0 => errors.push(FieldError::required("spec", "must specify a volume type")),
-            1 => {}
-            _ => errors.push(FieldError::forbidden("spec", "may not specify more than 1 volume type")),
+            _ => {
+                for (kind, _) in sources(spec).skip(1) {
+                    let why = "may not specify more than 1 volume type";
+                    errors.push(FieldError::forbidden(format!("spec.{kind}"), why));
+                }
+            }
         }
         let policies = &["Delete", "Recycle", "Retain"];
         let path = "spec.persistentVolumeReclaimPolicy";
@@ -83,6 +87,17 @@ impl Strategy for Volume {
         let class = text(&spec["storageClassName"]);
         if !class.is_empty() {
             rules::form(&mut errors, names::dns_subdomain(class), "spec.storageClassName", class);
+        }
+        let nodes = &spec["nodeAffinity"];
+        if !nodes.is_null() && nodes["required"].is_null() {
+            let why = "must specify required node constraints";
+            errors.push(FieldError::required("spec.nodeAffinity.required", why));
+        } else if !nodes.is_null() {
+            pod::node_selector(&mut errors, &nodes["required"], "spec.nodeAffinity.required");
+        }
+        if text(at(spec, "hostPath.path")) == "/" && spec["persistentVolumeReclaimPolicy"] == "Recycle" {
+            let why = "may not be 'recycle' for a hostPath mount of '/'";
+            errors.push(FieldError::forbidden("spec.persistentVolumeReclaimPolicy", why));
         }
         if spec.get("local").is_some() && is_unset(&spec["nodeAffinity"]) {
             errors.push(FieldError::required("spec.nodeAffinity", "Local volume requires node affinity"));
@@ -96,9 +111,12 @@ impl Strategy for Volume {
             let path = "spec.persistentvolumesource";
             errors.push(FieldError::forbidden(path, "spec.persistentvolumesource is immutable after creation"));
         }
-        rules::fixed(&mut errors, new, before, "spec", &["volumeMode"]);
-        if !is_unset(&before["nodeAffinity"]) {
-            rules::fixed(&mut errors, new, before, "spec", &["nodeAffinity"]);
+        // Kubernetes names these fields alone.
+        rules::fixed(&mut errors, new, before, "", &["volumeMode"]);
+        let (nodes, old_nodes) = (&new["nodeAffinity"], &before["nodeAffinity"]);
+        if !is_unset(old_nodes) && nodes != old_nodes {
+            let why = format!("{}, except for updating from beta label to GA", rules::IMMUTABLE);
+            errors.push(FieldError::invalid("nodeAffinity", nodes, &why));
         }
         errors
     }
@@ -110,8 +128,9 @@ fn sources(spec: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 fn capacity(errors: &mut Errors, capacity: &Value) {
     rules::required(errors, capacity, "spec.capacity", "");
-    if members(capacity).any(|(name, _)| name != "storage") {
-        errors.push(FieldError::not_supported("spec.capacity", capacity, &["storage"]));
+    if capacity["storage"].is_null() || members(capacity).any(|(name, _)| name != "storage") {
+        let shown = if capacity.is_null() { &json!({}) } else { capacity };
+        errors.push(FieldError::not_supported("spec.capacity", shown, &["storage"]));
     }
     let storage = &capacity["storage"];
     if resources::quantity(storage).is_some_and(|q| q.is_zero() || q.is_negative()) {
@@ -156,8 +175,9 @@ mod tests {
         assert_eq!(
             errors(&KIND, &json!({"spec": {}})),
             [
-                "spec.accessModes: Required value: at least 1 access mode is required",
+                "spec.accessModes: Required value",
                 "spec.capacity: Required value",
+                r#"spec.capacity: Unsupported value: {}: supported values: "storage""#,
                 "spec: Required value: must specify a volume type",
             ]
         );
@@ -166,7 +186,7 @@ mod tests {
         assert_eq!(
             errors(&KIND, &odd),
             [
-                "spec: Forbidden: may not specify more than 1 volume type",
+                "spec.local: Forbidden: may not specify more than 1 volume type",
                 "spec.nodeAffinity: Required value: Local volume requires node affinity",
             ]
         );

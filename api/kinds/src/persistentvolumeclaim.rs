@@ -75,10 +75,10 @@ pub(crate) fn defaults(claim: &mut Value) {
 
 /// Rules for the spec of a claim at `path`.
 pub(crate) fn validate_spec(errors: &mut Errors, spec: &Value, path: &str) {
+    storagewords::modes(errors, spec, path, "at least 1 access mode is required");
     rules::label_selector(errors, &spec["selector"], &child(path, "selector"));
-    storagewords::modes(errors, spec, path);
     let storage = at(spec, "resources.requests.storage");
-    let at_storage = child(path, "resources.requests[storage]");
+    let at_storage = child(path, "resources[storage]");
     match resources::quantity(storage) {
         None if is_unset(storage) => errors.push(FieldError::required(&at_storage, "")),
         Some(quantity) if quantity.is_zero() || quantity.is_negative() => {
@@ -91,6 +91,32 @@ pub(crate) fn validate_spec(errors: &mut Errors, spec: &Value, path: &str) {
         if !name.is_empty() {
             rules::form(errors, names::dns_subdomain(name), &child(path, field), name);
         }
+    }
+    for field in ["dataSource", "dataSourceRef"].into_iter().filter(|f| !spec[*f].is_null()) {
+        data_source(errors, &spec[field], &child(path, field));
+    }
+    let (old, new) = (&spec["dataSource"], &spec["dataSourceRef"]);
+    let differs = ["apiGroup", "kind", "name"].iter().any(|field| old[*field] != new[*field]);
+    let why = match (old.is_null() || new.is_null(), is_unset(&new["namespace"])) {
+        (true, _) => return,
+        (_, false) => "may not be specified when dataSourceRef.namespace is specified",
+        _ if differs => "must match dataSourceRef",
+        _ => return,
+    };
+    errors.push(FieldError::invalid(path, &json!(child(path, "dataSource")), why));
+}
+
+/// What a new volume is filled from.
+fn data_source(errors: &mut Errors, source: &Value, path: &str) {
+    for field in ["name", "kind"] {
+        rules::required(errors, &source[field], &child(path, field), "");
+    }
+    let group = text(&source["apiGroup"]);
+    if !group.is_empty() {
+        rules::form(errors, names::dns_subdomain(group), &child(path, "apiGroup"), group);
+    } else if source["kind"] != "PersistentVolumeClaim" {
+        let why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
+        errors.push(FieldError::invalid(path, &json!(text(&source["kind"])), why));
     }
 }
 
@@ -119,10 +145,20 @@ fn change(object: &Value, old: &Value) -> Errors {
     }
     let [new, before] = [object, old].map(|c| resources::quantity(at(c, "spec.resources.requests.storage")));
     let has = resources::quantity(at(old, "status.capacity.storage"));
-    if new < before && new < has {
+    if new < before && new <= has {
         let path = "spec.resources.requests.storage";
         errors.push(FieldError::forbidden(path, "field can not be less than status.capacity"));
     }
+    // Kubernetes names this field alone.
+    rules::immutable(&mut errors, &object["spec"]["volumeMode"], &old["spec"]["volumeMode"], "volumeMode");
+    let [class, before] = [object, old].map(|c| &c["spec"]["volumeAttributesClassName"]);
+    let why = match class.as_str() {
+        _ if before.is_null() => return errors,
+        None => "update from non-nil value to nil is forbidden",
+        Some("") => "update from non-nil value to an empty string is forbidden",
+        Some(_) => return errors,
+    };
+    errors.push(FieldError::forbidden("spec.volumeAttributesClassName", why));
     errors
 }
 
@@ -164,11 +200,11 @@ mod tests {
             errors(&KIND, &json!({"spec": {}})),
             [
                 "spec.accessModes: Required value: at least 1 access mode is required",
-                "spec.resources.requests[storage]: Required value",
+                "spec.resources[storage]: Required value",
             ]
         );
         let mut odd = claim("0");
-        odd["spec"]["accessModes"] = json!(["ReadWriteOncePod", "Never"]);
+        odd["spec"]["accessModes"] = json!(["ReadWriteOncePod", "Never", "ReadOnlyMany"]);
         odd["spec"]["volumeMode"] = json!("Tape");
         assert_eq!(
             errors(&KIND, &odd),
@@ -176,7 +212,7 @@ mod tests {
                 r#"spec.accessModes: Unsupported value: "Never": supported values: "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod""#,
                 "spec.accessModes: Forbidden: may not use ReadWriteOncePod with other access modes",
                 r#"spec.volumeMode: Unsupported value: "Tape": supported values: "Block", "Filesystem""#,
-                r#"spec.resources.requests[storage]: Invalid value: "0": must be greater than zero"#,
+                r#"spec.resources[storage]: Invalid value: "0": must be greater than zero"#,
             ]
         );
     }

@@ -79,6 +79,10 @@ impl Strategy for Controller {
         pod::validate_template(&mut errors, &spec["template"], "spec.template");
         let path = "spec.template.spec.restartPolicy";
         rules::one_of(&mut errors, at(spec, "template.spec.restartPolicy"), path, &["Always"]);
+        if !at(spec, "template.spec.activeDeadlineSeconds").is_null() {
+            let why = "activeDeadlineSeconds in ReplicationController is not Supported";
+            errors.push(FieldError::forbidden("spec.template.spec.activeDeadlineSeconds", why));
+        }
         errors
     }
     fn warnings(&self, object: &Value) -> Vec<String> {

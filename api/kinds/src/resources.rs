@@ -1,17 +1,18 @@
 //! Requests and limits: reading, writing in canonical form, and what they may be.
 
 use crate::{
-    json::{is_unset, members},
+    json::{is_unset, items, members, text},
     names,
     rules::{self, Errors, child},
 };
 use podium_types::{FieldError, Quantity};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Resources that Kubernetes itself knows of a container.
 const STANDARD: &[&str] = &["cpu", "memory", "ephemeral-storage"];
 /// Prefix of the resources of huge pages of a size.
-const HUGE_PAGES: &str = "hugepages-";
+pub(crate) const HUGE_PAGES: &str = "hugepages-";
 
 /// The quantity, written as a string or a number; `None` where it is neither or malformed.
 pub(crate) fn quantity(value: &Value) -> Option<Quantity> {
@@ -52,6 +53,11 @@ pub(crate) fn default_requests(resources: &mut Value) {
     }
 }
 
+/// Whether a container knows a resource of that name without a domain.
+pub(crate) fn is_standard(name: &str) -> bool {
+    STANDARD.contains(&name) || name.starts_with(HUGE_PAGES)
+}
+
 /// Rules for `resources` of a container or pod.
 pub(crate) fn validate(errors: &mut Errors, resources: &Value, path: &str) {
     for list in ["limits", "requests"] {
@@ -59,6 +65,7 @@ pub(crate) fn validate(errors: &mut Errors, resources: &Value, path: &str) {
             resource(errors, name, amount, &format!("{path}.{list}[{name}]"));
         }
     }
+    let of_all = path;
     let path = child(path, "requests");
     for (name, request) in members(&resources["requests"]) {
         let limit = &resources["limits"][name];
@@ -80,12 +87,66 @@ pub(crate) fn validate(errors: &mut Errors, resources: &Value, path: &str) {
             _ => {}
         }
     }
+    huge_pages(errors, resources, of_all);
 }
 
-fn resource(errors: &mut Errors, name: &str, amount: &Value, path: &str) {
+/// What a container claims of the devices of its pod (`all`).
+pub(crate) fn claims(errors: &mut Errors, resources: &Value, path: &str, all: &Value) {
+    let mut seen = BTreeSet::new();
+    let known: Vec<&str> = items(all).iter().map(|claim| text(&claim["name"])).filter(|n| !n.is_empty()).collect();
+    for (i, claim) in items(&resources["claims"]).iter().enumerate() {
+        let path = format!("{path}.claims[{i}]");
+        let (name, request) = (text(&claim["name"]), text(&claim["request"]));
+        if name.is_empty() {
+            errors.push(FieldError::required(path, ""));
+            continue;
+        }
+        let key = if request.is_empty() { name.to_owned() } else { format!("{name}/{request}") };
+        if !request.is_empty() {
+            rules::form(errors, names::dns_label(request), &child(&path, "request"), request);
+        }
+        if seen.contains(name) {
+            errors.push(FieldError::duplicate(&path, &json!(name)));
+        } else {
+            rules::unique(errors, &mut seen, &key, &path);
+        }
+        if !known.contains(&name) {
+            let mut error = FieldError::not_found(path, &json!(name));
+            error.message.push_str(": must be one of the names in pod.spec.resourceClaims");
+            match known[..] {
+                [] => error.message.push_str(" which is empty"),
+                _ => error.message.push_str(&format!(": {}", known.join(", "))),
+            }
+            errors.push(error);
+        }
+    }
+}
+
+/// Huge pages are whole, and nothing to live on alone.
+fn huge_pages(errors: &mut Errors, resources: &Value, path: &str) {
+    let mut huge = false;
+    for list in ["limits", "requests"] {
+        for (name, amount) in members(&resources[list]) {
+            let Some(size) = name.strip_prefix(HUGE_PAGES) else { continue };
+            huge = true;
+            let (Some(amount), Ok(size)) = (quantity(amount), Quantity::parse(size)) else { continue };
+            if size.value() <= 0 || amount.value() % size.value() != 0 {
+                let why = format!("{amount} is not positive integer multiple of {name}");
+                errors.push(FieldError::invalid(format!("{path}.{list}[{name}]"), &json!(amount.to_string()), &why));
+            }
+        }
+    }
+    let lives = |list: &str| ["cpu", "memory"].iter().any(|name| !resources[list][*name].is_null());
+    if huge && !lives("limits") && !lives("requests") {
+        errors.push(FieldError::forbidden(path, "HugePages require cpu or memory"));
+    }
+}
+
+/// Rules for an amount of a resource that a container may have.
+pub(crate) fn resource(errors: &mut Errors, name: &str, amount: &Value, path: &str) {
     rules::form(errors, names::qualified_name(name), path, name);
     let extended = name.contains('/');
-    if !extended && !STANDARD.contains(&name) && !name.starts_with(HUGE_PAGES) {
+    if !extended && !is_standard(name) {
         let why = "must be a standard resource for containers";
         errors.push(FieldError::invalid(path, &json!(name), why));
     }

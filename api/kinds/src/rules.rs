@@ -7,7 +7,7 @@ use crate::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use podium_types::FieldError;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::{collections::BTreeSet, net::IpAddr, ops::RangeInclusive};
 
 /// What all values of a ConfigMap or Secret may weigh together, in bytes.
 const MAX_DATA: usize = 1024 * 1024;
@@ -15,6 +15,9 @@ const MAX_DATA: usize = 1024 * 1024;
 pub(crate) const IMMUTABLE: &str = "field is immutable";
 /// Transport protocols of ports.
 pub(crate) const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
+
+/// The address of a node that is in no network: link-local, and yet where its pods find it.
+const LONELY_NODE: &str = "169.254.1.1";
 
 /// Collected errors.
 pub(crate) type Errors = Vec<FieldError>;
@@ -215,6 +218,31 @@ pub(crate) fn selects(selector: &Value, labels: &Value) -> bool {
                 _ => false,
             }
         })
+}
+
+/// Reports addresses that are one for every machine: nobody else can send to them.
+pub(crate) fn not_special(errors: &mut Errors, address: &str, path: &str) {
+    let Ok(ip) = address.parse::<IpAddr>() else { return };
+    if address == LONELY_NODE {
+        return;
+    }
+    let (v4, v6) = match ip {
+        IpAddr::V4(v4) => (Some(v4), None),
+        IpAddr::V6(v6) => (None, Some(v6)),
+    };
+    let first = v6.map_or(0, |v6| v6.segments()[0]);
+    let link_local = v4.is_some_and(|v4| v4.is_link_local()) || first & 0xffc0 == 0xfe80;
+    let multicast = v4.is_some_and(|v4| v4.octets()[..3] == [224, 0, 0]) || first & 0xff0f == 0xff02;
+    for (is, why) in [
+        (ip.is_unspecified(), format!("may not be unspecified ({address})")),
+        (ip.is_loopback(), "may not be in the loopback range (127.0.0.0/8, ::1/128)".to_owned()),
+        (link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)".to_owned()),
+        (multicast, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)".to_owned()),
+    ] {
+        if is {
+            errors.push(FieldError::invalid(path, &json!(address), &why));
+        }
+    }
 }
 
 /// Reports keys of a ConfigMap or Secret that cannot be file names.

@@ -12,19 +12,20 @@ const ACCESS_MODES: &[&str] = &["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce"
 const SHORT: &[(&str, &str)] =
     &[("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP")];
 
-/// Rules for `accessModes` and `volumeMode` of the spec at `path`.
-pub(crate) fn modes(errors: &mut Errors, spec: &Value, path: &str) {
+/// Rules for `accessModes` and `volumeMode` of the spec at `path`; `why` is said where there is no mode.
+pub(crate) fn modes(errors: &mut Errors, spec: &Value, path: &str, why: &str) {
     let modes = items(&spec["accessModes"]);
     let path_of_modes = child(path, "accessModes");
     if modes.is_empty() {
-        errors.push(FieldError::required(&path_of_modes, "at least 1 access mode is required"));
+        errors.push(FieldError::required(&path_of_modes, why));
     }
     for mode in modes {
         if !ACCESS_MODES.contains(&text(mode)) {
             errors.push(FieldError::not_supported(&path_of_modes, mode, ACCESS_MODES));
         }
     }
-    if modes.len() > 1 && modes.iter().any(|m| m == "ReadWriteOncePod") {
+    let others = modes.iter().filter(|m| *m != "ReadWriteOncePod" && ACCESS_MODES.contains(&text(m)));
+    if others.count() > 0 && modes.iter().any(|m| m == "ReadWriteOncePod") {
         let why = "may not use ReadWriteOncePod with other access modes";
         errors.push(FieldError::forbidden(&path_of_modes, why));
     }

@@ -28,6 +28,10 @@ pub trait Strategy: Sync {
     fn validate(&self, _object: &Value) -> Vec<FieldError> {
         Vec::new()
     }
+    /// Rules for a new object alone; `validate` runs as well.
+    fn validate_create(&self, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
     /// Rules for the change from `old` to `object` (immutable fields); `validate` runs as well.
     fn validate_update(&self, _object: &Value, _old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         Vec::new()

@@ -4,6 +4,7 @@
 //! immutable snapshots that reads are served from. Deliberately absent: sockets,
 //! the database, the clock.
 
+pub mod aggregation;
 pub mod apply;
 pub mod certificates;
 pub mod decode;

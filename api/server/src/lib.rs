@@ -17,6 +17,6 @@ mod http;
 mod memory;
 mod time;
 
-pub use http::{Server, ServerConfig, ServerError};
+pub use http::{Server, ServerConfig, ServerError, api_services};
 pub use user::User;
 pub use verbs::Api;

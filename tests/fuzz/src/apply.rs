@@ -1,7 +1,13 @@
 //! Server-side apply of damaged configurations over damaged managed fields.
 
-use crate::{bounds::held, mutate::damaged, seeds};
+use crate::{
+    bounds::held,
+    mutate::damaged,
+    objects::{KINDS, Keys, choices, chosen, plain as bare},
+    seeds,
+};
 use podium_machinery::apply::{self, Manager, Operation};
+use podium_types::registry::{self, Field, FieldType, ListType, Type};
 use proptest::{collection::btree_map, option, prelude::*};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -78,6 +84,70 @@ proptest! {
             let found: BTreeMap<String, String> = serde_json::from_value(found).unwrap_or_default();
             prop_assert_eq!(&found, &values);
         }
+    }
+}
+
+/// What an object says, but for its name, which nobody owns and the server sets.
+fn nameless(object: Value) -> Value {
+    let mut object = plain(object);
+    object["metadata"].as_object_mut().and_then(|metadata| metadata.remove("name"));
+    bare(&object)
+}
+
+/// Whether all of a configuration is in an object.
+fn holds(ty: &'static Type, object: &Value, config: &Value) -> bool {
+    config.as_object().into_iter().flatten().all(|(name, wanted)| match ty.field(name) {
+        Some(field) => has(field, &object[name], wanted),
+        None => &object[name] == wanted,
+    })
+}
+
+fn has(field: &'static Field, found: &Value, wanted: &Value) -> bool {
+    let of = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    match (&field.ty, field.list_type) {
+        _ if field.atomic == Some(true) => found == wanted,
+        (FieldType::Ref(id), _) => value_has(&field.ty, field.atomic == Some(false) || !id.get().atomic, found, wanted),
+        (FieldType::List(_), ListType::Set) => of(wanted).iter().all(|item| of(found).contains(item)),
+        (FieldType::List(element), ListType::Map) => of(wanted).iter().all(|item| {
+            let same = |other: &&Value| field.map_keys.iter().all(|key| other[*key] == item[*key]);
+            of(found).iter().find(same).is_some_and(|other| value_has(element, true, other, item))
+        }),
+        (FieldType::Map(element), _) => {
+            let mut pairs = wanted.as_object().into_iter().flatten();
+            pairs.all(|(key, value)| value_has(element, true, &found[key], value))
+        }
+        _ => found == wanted,
+    }
+}
+
+fn value_has(ty: &'static FieldType, parts: bool, found: &Value, wanted: &Value) -> bool {
+    match ty.named().filter(|ty| parts && !ty.fields.is_empty()) {
+        Some(ty) => holds(ty, found, wanted),
+        None => found == wanted,
+    }
+}
+
+proptest! {
+    /// Over schemas with keyed lists, sets, atomic and nested values.
+    #[test]
+    fn what_is_applied_is_there_and_goes_again(kind in 0..KINDS.len(), live in choices(), wish in choices()) {
+        let ty = registry::by_kind(KINDS[kind].0, KINDS[kind].1).unwrap();
+        let [other, config] = [live, wish].map(|bytes| chosen(ty, Keys::Apply, &bytes));
+        let nothing = json!({"metadata": {"name": "x"}});
+        prop_assert_eq!(apply::check(ty, &config), Ok(()));
+        let live = apply::applied(ty, &nothing, &other, &manager("two"), true).unwrap();
+        let by = manager("one");
+        let once = held(config.to_string().len(), || apply::applied(ty, &live, &config, &by, true)).unwrap();
+        prop_assert!(holds(ty, &once, &config), "{} without {}", once, config);
+        prop_assert_eq!(&apply::applied(ty, &once, &config, &by, false).unwrap(), &once);
+        // Nobody else's: it goes with the one who applied it.
+        let alone = apply::applied(ty, &nothing, &config, &by, false).unwrap();
+        let gone = apply::applied(ty, &alone, &nothing, &by, false).unwrap();
+        prop_assert_eq!(nameless(gone), json!({}), "{}", config);
+        // Two who want the same have it together: it stays with the other.
+        let both = apply::applied(ty, &live, &other, &by, false).unwrap();
+        let left = apply::applied(ty, &both, &nothing, &by, false).unwrap();
+        prop_assert_eq!(nameless(left), nameless(live));
     }
 }
 

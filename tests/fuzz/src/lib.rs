@@ -12,8 +12,11 @@ mod bodies;
 mod bounds;
 mod frames;
 mod mutate;
+mod objects;
 mod patches;
 mod seeds;
+mod threeway;
+mod websocket;
 mod words;
 
 #[global_allocator]

@@ -83,6 +83,10 @@ impl Strategy for CronJob {
         let job = at(spec, "jobTemplate.spec");
         spec::validate(&mut errors, job, "spec.jobTemplate.spec");
         rules::labels(&mut errors, at(spec, "jobTemplate.metadata.labels"), "spec.jobTemplate.metadata.labels");
+        if !job["selector"].is_null() {
+            let path = "spec.jobTemplate.spec.selector";
+            errors.push(FieldError::invalid(path, &job["selector"], "`selector` will be auto-generated"));
+        }
         if job["manualSelector"] == json!(true) {
             let path = "spec.jobTemplate.spec.manualSelector";
             errors.push(FieldError::not_supported(path, &json!(true), &["nil", "false"]));

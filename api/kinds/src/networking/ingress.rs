@@ -65,6 +65,10 @@ impl Strategy for Ingress {
             for (j, name) in items(&tls["hosts"]).iter().map(text).enumerate() {
                 host(&mut errors, name, &format!("spec.tls[{i}].hosts[{j}]"));
             }
+            let secret = text(&tls["secretName"]);
+            if !secret.is_empty() {
+                rules::form(&mut errors, names::dns_subdomain(secret), &format!("spec.tls[{i}].secretName"), secret);
+            }
         }
         let class = text(&spec["ingressClassName"]);
         if !class.is_empty() {
@@ -99,7 +103,8 @@ fn rule(errors: &mut Errors, rule: &Value, path: &str) {
 }
 
 fn host(errors: &mut Errors, name: &str, path: &str) {
-    rules::form(errors, names::dns_subdomain(name.strip_prefix("*.").unwrap_or(name)), path, name);
+    let checked = if name.contains('*') { names::wildcard(name) } else { names::dns_subdomain(name) };
+    rules::form(errors, checked, path, name);
 }
 
 fn path(errors: &mut Errors, entry: &Value, path: &str) {
@@ -136,10 +141,16 @@ fn backend(errors: &mut Errors, backend: &Value, path: &str) {
     match (service.is_null(), resource.is_null()) {
         (false, false) => {
             let why = "cannot set both resource and service backends";
-            errors.push(FieldError::invalid(path, backend, why));
+            errors.push(FieldError::invalid(path, &json!(""), why));
         }
-        (true, true) => errors.push(FieldError::required(path, "resource or service backend is required")),
-        (true, false) => {}
+        (true, true) => {
+            errors.push(FieldError::invalid(path, &json!(""), "resource or service backend is required"));
+        }
+        (true, false) => {
+            for field in ["kind", "name"] {
+                rules::required(errors, &resource[field], &format!("{path}.resource.{field}"), "");
+            }
+        }
         (false, true) => {
             let name = text(&service["name"]);
             rules::required(errors, &service["name"], &child(path, "service.name"), "");
@@ -155,7 +166,9 @@ fn port(errors: &mut Errors, port: &Value, path: &str) {
     let (name, number) = (text(&port["name"]), port["number"].as_i64().unwrap_or_default());
     match (name.is_empty(), number == 0) {
         (true, true) => errors.push(FieldError::required(path, "port name or number is required")),
-        (false, false) => errors.push(FieldError::invalid(path, port, "cannot set both port name & port number")),
+        (false, false) => {
+            errors.push(FieldError::invalid(path, &json!(""), "cannot set both port name & port number"));
+        }
         (false, true) => rules::form(errors, names::port_name(name), &child(path, "service.port.name"), name),
         (true, false) => rules::port(errors, &port["number"], &child(path, "service.port.number")),
     }

@@ -66,37 +66,32 @@ impl Strategy for Policy {
             errors.push(FieldError::invalid("spec.policyTypes", &spec["policyTypes"], why));
         }
         for (i, kind) in types.iter().enumerate() {
-            rules::one_of(&mut errors, kind, &format!("spec.policyTypes[{i}]"), &["Egress", "Ingress"]);
+            rules::one_of(&mut errors, kind, &format!("spec.policyTypes[{i}]"), &["Ingress", "Egress"]);
         }
         errors
     }
 }
 
 fn port(errors: &mut Errors, port: &Value, path: &str) {
-    rules::one_of(errors, &port["protocol"], &child(path, "protocol"), rules::PROTOCOLS);
-    if !port["port"].is_null() {
-        rules::port_or_name(errors, &port["port"], &child(path, "port"));
+    rules::one_of(errors, &port["protocol"], &child(path, "protocol"), &["TCP", "UDP", "SCTP"]);
+    let (first, end) = (&port["port"], &port["endPort"]);
+    if !end.is_null() {
+        let path = child(path, "endPort");
+        match first.as_i64() {
+            Some(number) => {
+                if end.as_i64().is_some_and(|end| end < number) {
+                    errors.push(FieldError::invalid(&path, end, "must be greater than or equal to `port`"));
+                }
+                rules::port(errors, end, &path);
+            }
+            None if first.is_null() => {
+                errors.push(FieldError::invalid(path, end, "may not be specified when `port` is not specified"));
+            }
+            None => errors.push(FieldError::invalid(path, end, "may not be specified when `port` is non-numeric")),
+        }
     }
-    let end = &port["endPort"];
-    if end.is_null() {
-        return;
-    }
-    let path = child(path, "endPort");
-    match port["port"].as_i64() {
-        _ if port["port"].is_null() => {
-            errors.push(FieldError::required(
-                path.replace("endPort", "port"),
-                "must be specified when `endPort` is specified",
-            ));
-        }
-        None => {
-            let path = path.replace("endPort", "port");
-            errors.push(FieldError::invalid(path, &port["port"], "must be a number when `endPort` is specified"));
-        }
-        Some(first) if end.as_i64().is_some_and(|end| end < first) => {
-            errors.push(FieldError::invalid(&path, end, "must be greater than or equal to `port`"));
-        }
-        Some(_) => rules::port(errors, end, &path),
+    if !first.is_null() {
+        rules::port_or_name(errors, first, &child(path, "port"));
     }
 }
 

@@ -26,7 +26,7 @@ fn messages() {
             entry(json!({"path": "a", "backend": {}})),
             &[
                 "spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified",
-                "spec.rules[0].http.paths[0].backend: Required value: resource or service backend is required",
+                "spec.rules[0].http.paths[0].backend: Invalid value: \"\": resource or service backend is required",
             ],
         ),
         (

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 pub(crate) use defaults::pod_spec as default_spec;
 pub use qos::qos_class;
-pub(crate) use validate::{template as validate_template, warnings as spec_warnings};
+pub(crate) use validate::{node_selector, template as validate_template, warnings as spec_warnings};
 
 /// Grace of a pod that names none, in seconds.
 pub const DEFAULT_GRACE_SECONDS: i64 = 30;
@@ -98,6 +98,10 @@ impl Strategy for Pod {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         validate::pod(object)
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        validate::created(object)
     }
 
     fn validate_update(&self, object: &Value, old: &Value, context: &Context<'_>) -> Vec<FieldError> {

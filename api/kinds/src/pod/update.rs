@@ -2,12 +2,14 @@
 
 use super::resize;
 use crate::{
-    json::{at, carry, int, items, members, remove, set},
+    json::{at, carry, int, items, members, remove, set, set_default},
     rules::Errors,
 };
 use podium_types::FieldError;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+/// Where the terms stand that a node must meet.
+const TERMS: &str = "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
 const FIXED: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
     `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing \
     tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -69,8 +71,8 @@ fn spec(errors: &mut Errors, new: &Value, old: &Value) {
             let why = "must not update from a positive integer to nil value";
             errors.push(FieldError::invalid("spec.activeDeadlineSeconds", deadline, why));
         } else if int(deadline) > before {
-            let why = format!("must be less than or equal to previous value of {before}");
-            errors.push(FieldError::invalid("spec.activeDeadlineSeconds", deadline, &why));
+            let why = "must be less than or equal to previous value";
+            errors.push(FieldError::invalid("spec.activeDeadlineSeconds", deadline, why));
         }
     }
     tolerations(errors, new, old);
@@ -97,8 +99,10 @@ fn fixed(spec: &Value, old: &Value) -> Value {
     // A gated pod has not been looked at by the scheduler: it may still be narrowed down.
     if !items(&old["schedulingGates"]).is_empty() {
         carry(&mut spec, old, "nodeSelector");
-        if old["affinity"].is_null() {
-            remove(&mut spec, "affinity");
+        let kept = at(old, "affinity.nodeAffinity").clone();
+        set_default(&mut spec, "affinity", Value::Object(Map::new()));
+        if let Some(affinity) = spec.get_mut("affinity") {
+            set(affinity, "nodeAffinity", kept);
         }
     }
     compact(spec)
@@ -133,22 +137,47 @@ fn gates(errors: &mut Errors, new: &Value, old: &Value) {
     if !before.is_empty()
         && members(&old["nodeSelector"]).any(|(key, value)| new["nodeSelector"].get(key) != Some(value))
     {
-        let why = "only additions are allowed (no mutations or deletions)";
+        let why = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
         errors.push(FieldError::invalid("spec.nodeSelector", &new["nodeSelector"], why));
+    }
+    if !before.is_empty() {
+        affinity(errors, new, old);
     }
     for (i, gate) in items(&new["schedulingGates"]).iter().enumerate() {
         if !before.contains(gate) {
             let why = "only deletion is allowed, but found new scheduling gate";
             let why = format!("{why} '{}'", crate::json::text(&gate["name"]));
-            errors.push(FieldError::forbidden(format!("spec.schedulingGates[{i}]"), &why));
+            errors.push(FieldError::forbidden(format!("spec.schedulingGates[{i}].name"), &why));
+        }
+    }
+}
+
+/// Where a gated pod may run is only narrowed down.
+fn affinity(errors: &mut Errors, new: &Value, old: &Value) {
+    let [terms, before] = [new, old].map(|spec| items(at(spec, TERMS)));
+    if before.is_empty() {
+        return;
+    }
+    let path = format!("spec.{TERMS}");
+    if terms.len() != before.len() {
+        let why = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
+        errors.push(FieldError::invalid(path, at(new, TERMS), why));
+        return;
+    }
+    for (i, (term, was)) in terms.iter().zip(before).enumerate() {
+        let [rules, old_rules] = [term, was].map(|t| ["matchExpressions", "matchFields"].map(|f| items(&t[f])));
+        let was_empty = old_rules.iter().all(|list| list.is_empty());
+        let longer = rules.iter().zip(old_rules).all(|(list, old)| list.starts_with(old));
+        if !longer || (was_empty && rules.iter().any(|list| !list.is_empty())) {
+            let why = "only additions are allowed (no mutations or deletions)";
+            errors.push(FieldError::invalid(format!("{path}[{i}]"), term, why));
         }
     }
 }
 
 fn ephemeral(errors: &mut Errors, new: &Value, old: &Value) {
     let (list, before) = (items(&new["ephemeralContainers"]), items(&old["ephemeralContainers"]));
-    for (i, was) in before.iter().enumerate() {
-        let path = format!("spec.ephemeralContainers[{i}]");
+    for was in before {
         match list.iter().find(|c| c["name"] == was["name"]) {
             None => {
                 let why = format!("existing ephemeral containers {} may not be removed", was["name"]);
@@ -156,7 +185,7 @@ fn ephemeral(errors: &mut Errors, new: &Value, old: &Value) {
             }
             Some(now) if compact(now.clone()) != compact(was.clone()) => {
                 let why = format!("existing ephemeral containers {} may not be changed", was["name"]);
-                errors.push(FieldError::forbidden(path, &why));
+                errors.push(FieldError::forbidden("spec.ephemeralContainers", &why));
             }
             Some(_) => {}
         }
@@ -194,7 +223,7 @@ mod tests {
             (
                 |s| s["activeDeadlineSeconds"] = json!(11),
                 vec![
-                    "spec.activeDeadlineSeconds: Invalid value: 11: must be less than or equal to previous value of 10"
+                    "spec.activeDeadlineSeconds: Invalid value: 11: must be less than or equal to previous value"
                         .into(),
                 ],
             ),
@@ -208,7 +237,7 @@ mod tests {
             (
                 |s| s["schedulingGates"] = json!([{"name": "h"}]),
                 vec![
-                    "spec.schedulingGates[0]: Forbidden: only deletion is allowed, but found new scheduling gate 'h'"
+                    "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'h'"
                         .into(),
                 ],
             ),
@@ -235,7 +264,7 @@ mod tests {
             |new: &Value| validate(new, &old, "ephemeralcontainers").into_iter().map(|e| e.field).collect::<Vec<_>>();
         assert!(fields(&new).is_empty());
         assert_eq!(fields(&pod(json!([]))), ["spec.ephemeralContainers"]);
-        assert_eq!(fields(&pod(json!([{"name": "e", "image": "y"}]))), ["spec.ephemeralContainers[0]"]);
+        assert_eq!(fields(&pod(json!([{"name": "e", "image": "y"}]))), ["spec.ephemeralContainers"]);
         let nameless = json!([{"name": "e", "image": "x"}, {"image": "y"}]);
         assert_eq!(fields(&pod(nameless)), ["spec.ephemeralContainers[1].name"]);
         prepare(&mut new, &old, "");

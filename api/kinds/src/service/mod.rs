@@ -86,6 +86,11 @@ fn wants_node_ports(spec: &Value) -> bool {
     }
 }
 
+/// Whether balancers ask the nodes of such a Service whether they serve it.
+fn has_health_check(spec: &Value) -> bool {
+    spec["type"] == "LoadBalancer" && spec["externalTrafficPolicy"] == "Local"
+}
+
 /// Whether a Service of this spec is without a cluster IP by wish.
 fn is_headless(spec: &Value) -> bool {
     spec["clusterIP"] == "None" || spec["clusterIPs"][0] == "None"

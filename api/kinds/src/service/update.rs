@@ -3,7 +3,7 @@
 //! `kubectl apply` and most manifests leave allocated fields out; an update without them
 //! means the same, not "give it back".
 
-use super::{is_headless, wants_cluster_ip, wants_node_ports};
+use super::{has_health_check, is_headless, wants_cluster_ip, wants_node_ports};
 use crate::json::{carry, int, is_unset, items, items_mut, remove, set, text};
 use serde_json::Value;
 
@@ -25,10 +25,6 @@ pub(super) fn keep_allocated(object: &mut Value, old: &Value) {
     if has_health_check(spec) && has_health_check(old) && int(&spec["healthCheckNodePort"]) == 0 {
         carry(spec, old, "healthCheckNodePort");
     }
-}
-
-fn has_health_check(spec: &Value) -> bool {
-    spec["type"] == "LoadBalancer" && spec["externalTrafficPolicy"] == "Local"
 }
 
 fn node_ports(spec: &mut Value, old: &Value) {

@@ -1,6 +1,6 @@
 //! Rules for Services.
 
-use super::{defaults::is_external, is_headless, wants_cluster_ip};
+use super::{defaults::is_external, has_health_check, is_headless, wants_cluster_ip};
 use crate::{
     json::{at, int, is_unset, items, text},
     names,
@@ -8,8 +8,11 @@ use crate::{
 };
 use podium_types::FieldError;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
+const ONCE: &str = "may not change once set";
+/// The older place of `loadBalancerSourceRanges`.
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 /// Longest `ClientIP` affinity in seconds: a day.
 const MAX_AFFINITY_SECONDS: i64 = 86_400;
 const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
@@ -32,9 +35,11 @@ pub(super) fn service(object: &Value) -> Errors {
     cluster_ips(&mut errors, spec, headless);
     rules::labels(&mut errors, &spec["selector"], "spec.selector");
     affinity(&mut errors, spec);
-    for (i, ip) in items(&spec["externalIPs"]).iter().enumerate() {
-        rules::form(&mut errors, names::ip(text(ip)), &format!("spec.externalIPs[{i}]"), text(ip));
+    for (i, ip) in items(&spec["externalIPs"]).iter().map(text).enumerate() {
+        rules::form(&mut errors, names::ip(ip), &format!("spec.externalIPs[{i}]"), ip);
+        rules::not_special(&mut errors, ip, &format!("spec.externalIPs[{i}]"));
     }
+    sources(&mut errors, object);
     traffic(&mut errors, spec);
     errors
 }
@@ -59,16 +64,33 @@ fn cluster_ips(errors: &mut Errors, spec: &Value, headless: bool) {
         return;
     }
     let ips = items(&spec["clusterIPs"]);
-    if !is_unset(&spec["clusterIP"]) && ips.first() != Some(&spec["clusterIP"]) {
-        let why = "first element of clusterIPs must match clusterIP";
-        errors.push(FieldError::invalid("spec.clusterIPs", &spec["clusterIPs"], why));
+    let mut refuse = |why: &str| errors.push(FieldError::invalid("spec.clusterIPs", &spec["clusterIPs"], why));
+    match text(&spec["clusterIP"]) {
+        "" if !ips.is_empty() => refuse("must be empty when `clusterIP` is not specified"),
+        ip if ips.first().is_some_and(|first| first != ip) => refuse("first value must match `clusterIP`"),
+        _ => {}
     }
-    for (i, ip) in ips.iter().enumerate().filter(|_| !headless) {
-        rules::form(errors, names::ip(text(ip)), &format!("spec.clusterIPs[{i}]"), text(ip));
+    if ips.len() > 1 && headless {
+        refuse("'None' must be the first and only value");
     }
     if ips.len() > 2 {
-        let why = "may only hold up to 2 values";
-        errors.push(FieldError::invalid("spec.clusterIPs", &spec["clusterIPs"], why));
+        refuse("may only hold up to 2 values");
+    }
+    let addresses: Vec<Option<IpAddr>> = ips.iter().map(|ip| text(ip).parse().ok()).collect();
+    if let [Some(one), Some(other)] = addresses[..]
+        && one.is_ipv4() == other.is_ipv4()
+    {
+        refuse("may specify no more than one IP for each IP family");
+    }
+    let families = items(&spec["ipFamilies"]);
+    for (i, ip) in ips.iter().enumerate().filter(|_| !headless) {
+        let path = format!("spec.clusterIPs[{i}]");
+        rules::form(errors, names::ip(text(ip)), &path, text(ip));
+        let (Some(Some(address)), Some(family)) = (addresses.get(i), families.get(i).map(text)) else { continue };
+        if matches!((family, address.is_ipv4()), ("IPv4", false) | ("IPv6", true)) {
+            let why = format!("expected an {family} value as indicated by `ipFamilies[{i}]`");
+            errors.push(FieldError::invalid(path, ip, &why));
+        }
     }
     let mut seen = BTreeSet::new();
     for (i, family) in items(&spec["ipFamilies"]).iter().enumerate() {
@@ -98,6 +120,10 @@ fn ports(errors: &mut Errors, spec: &Value, headless: bool) {
         rules::port(errors, &port["port"], &child(&path, "port"));
         rules::required_one_of(errors, &port["protocol"], &child(&path, "protocol"), rules::PROTOCOLS);
         rules::port_or_name(errors, &port["targetPort"], &child(&path, "targetPort"));
+        let application = text(&port["appProtocol"]);
+        if !application.is_empty() {
+            rules::form(errors, names::qualified_name(application), &child(&path, "appProtocol"), application);
+        }
         let protocol = text(&port["protocol"]);
         let (number, node_port) = (int(&port["port"]), int(&port["nodePort"]));
         if !seen_ports.insert((number, protocol)) {
@@ -106,7 +132,7 @@ fn ports(errors: &mut Errors, spec: &Value, headless: bool) {
         if node_port != 0 {
             let path = child(&path, "nodePort");
             let kind = text(&spec["type"]);
-            if matches!(kind, "ClusterIP" | "ExternalName") {
+            if kind == "ClusterIP" {
                 let why = format!("may not be used when `type` is '{kind}'");
                 errors.push(FieldError::forbidden(&path, &why));
             }
@@ -120,6 +146,10 @@ fn ports(errors: &mut Errors, spec: &Value, headless: bool) {
 fn affinity(errors: &mut Errors, spec: &Value) {
     rules::required_one_of(errors, &spec["sessionAffinity"], "spec.sessionAffinity", &["ClientIP", "None"]);
     if spec["sessionAffinity"] != "ClientIP" {
+        if spec["sessionAffinity"] == "None" && !spec["sessionAffinityConfig"].is_null() {
+            let why = "must not be set when session affinity is None";
+            errors.push(FieldError::forbidden("spec.sessionAffinityConfig", why));
+        }
         return;
     }
     let path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
@@ -127,6 +157,24 @@ fn affinity(errors: &mut Errors, spec: &Value) {
     if seconds.as_i64().is_some_and(|s| s <= 0 || s > MAX_AFFINITY_SECONDS) {
         let why = format!("must be greater than 0 and less than {MAX_AFFINITY_SECONDS}");
         errors.push(FieldError::invalid(path, seconds, &why));
+    }
+}
+
+/// Who may come in: a field, or an annotation that is older.
+fn sources(errors: &mut Errors, object: &Value) {
+    let (spec, annotation) = (&object["spec"], &object["metadata"]["annotations"][SOURCE_RANGES]);
+    let (ranges, path): (Vec<&str>, String) = match items(&spec["loadBalancerSourceRanges"]) {
+        [] if annotation.is_null() => return,
+        [] => (text(annotation).split(',').collect(), format!("metadata.annotations[{SOURCE_RANGES}]")),
+        // Kubernetes writes this field in capitals.
+        list => (list.iter().map(text).collect(), "spec.LoadBalancerSourceRanges".to_owned()),
+    };
+    if spec["type"] != "LoadBalancer" {
+        errors.push(FieldError::forbidden(&path, "may only be used when `type` is 'LoadBalancer'"));
+    }
+    for (i, range) in ranges.into_iter().map(str::trim).enumerate().filter(|(_, range)| !range.is_empty()) {
+        let path = if path.starts_with("spec") { format!("{path}[{i}]") } else { path.clone() };
+        rules::form(errors, names::cidr(range), &path, range);
     }
 }
 
@@ -154,7 +202,18 @@ fn traffic(errors: &mut Errors, spec: &Value) {
             }
         }
     }
-    if int(&spec["healthCheckNodePort"]) != 0 && !(spec["type"] == "LoadBalancer" && external == "Local") {
+    if spec["type"] == "LoadBalancer" {
+        let class = text(&spec["loadBalancerClass"]);
+        if !spec["loadBalancerClass"].is_null() {
+            rules::form(errors, names::qualified_name(class), "spec.loadBalancerClass", class);
+        }
+    }
+    if int(&spec["healthCheckNodePort"]) == 0 {
+        return;
+    }
+    if has_health_check(spec) {
+        rules::port(errors, &spec["healthCheckNodePort"], "spec.healthCheckNodePort");
+    } else {
         let why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
         errors.push(FieldError::invalid("spec.healthCheckNodePort", &spec["healthCheckNodePort"], why));
     }
@@ -164,19 +223,46 @@ fn traffic(errors: &mut Errors, spec: &Value) {
 pub(super) fn change(object: &Value, old: &Value) -> Errors {
     let (spec, old) = (&object["spec"], &old["spec"]);
     let mut errors = Errors::new();
-    let (new_ips, old_ips) = (&spec["clusterIPs"], &old["clusterIPs"]);
-    if !wants_cluster_ip(spec) || !wants_cluster_ip(old) || is_unset(old_ips) {
+    if spec["type"] == "LoadBalancer" && old["type"] == "LoadBalancer" {
+        let (class, before) = (&spec["loadBalancerClass"], &old["loadBalancerClass"]);
+        if class != before {
+            errors.push(FieldError::invalid("spec.loadBalancerClass", class, ONCE));
+        }
+    }
+    let both_checked = has_health_check(spec) && has_health_check(old);
+    if both_checked && int(&spec["healthCheckNodePort"]) != int(&old["healthCheckNodePort"]) {
+        errors.push(FieldError::forbidden("spec.healthCheckNodePort", rules::IMMUTABLE));
+    }
+    let headless = [spec, old].map(is_headless);
+    if !wants_cluster_ip(spec) || !wants_cluster_ip(old) || headless == [true, true] {
         return errors;
     }
-    if is_unset(new_ips) {
-        errors.push(FieldError::invalid("spec.clusterIPs[0]", new_ips, "primary clusterIP can not be unset"));
-    } else if new_ips[0] != old_ips[0] {
-        errors.push(FieldError::invalid("spec.clusterIPs[0]", new_ips, "may not change once set"));
-    }
-    if !is_unset(&old["ipFamilies"]) && spec["ipFamilies"][0] != old["ipFamilies"][0] {
-        errors.push(FieldError::invalid("spec.ipFamilies[0]", &spec["ipFamilies"], "may not change once set"));
+    stays(&mut errors, spec, old, "clusterIPs", "clusterIP");
+    if headless == [false, false] {
+        stays(&mut errors, spec, old, "ipFamilies", "ipFamily");
     }
     errors
+}
+
+/// What a Service has of each family stays; the second may be given back by a Service that says so.
+fn stays(errors: &mut Errors, spec: &Value, old: &Value, field: &str, one: &str) {
+    let (new, before) = (items(&spec[field]), items(&old[field]));
+    let changed = |i: usize| FieldError::invalid(format!("spec.{field}[{i}]"), &spec[field], ONCE);
+    if before.is_empty() {
+        return;
+    }
+    if new.is_empty() {
+        let why = format!("primary {one} can not be unset");
+        errors.push(FieldError::invalid(format!("spec.{field}[0]"), &spec[field], &why));
+        return;
+    }
+    for (i, _) in new.iter().zip(before).enumerate().filter(|(_, (new, before))| new != before) {
+        errors.push(changed(i));
+    }
+    if new.len() < before.len() && spec["ipFamilyPolicy"] != "SingleStack" {
+        let why = format!("must be set to 'SingleStack' when releasing the secondary {one}");
+        errors.push(FieldError::invalid("spec.ipFamilyPolicy", &spec["ipFamilyPolicy"], &why));
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::frozen;
 use crate::{
     Column, Context, Kind, Strategy, cells,
-    json::{plain, set_default, text},
+    json::{members, plain, set_default, text},
     names,
     rules::{self, Errors},
 };
@@ -38,6 +38,10 @@ pub static KIND: Kind = Kind {
     ..Kind::PLAIN
 };
 
+/// Most parameters, and the bytes that they may take together.
+const MAX_PARAMETERS: usize = 512;
+const MAX_PARAMETERS_SIZE: usize = 256 * 1024;
+
 struct Class;
 
 impl Strategy for Class {
@@ -53,6 +57,7 @@ impl Strategy for Class {
             let checked = names::qualified_name(&provisioner.to_lowercase());
             rules::form(&mut errors, checked, "provisioner", provisioner);
         }
+        parameters(&mut errors, &object["parameters"]);
         rules::one_of(&mut errors, &object["reclaimPolicy"], "reclaimPolicy", &["Delete", "Retain"]);
         let modes = &["Immediate", "WaitForFirstConsumer"];
         rules::required_one_of(&mut errors, &object["volumeBindingMode"], "volumeBindingMode", modes);
@@ -63,6 +68,21 @@ impl Strategy for Class {
         frozen(&mut errors, object, old, &["parameters", "provisioner", "reclaimPolicy"]);
         rules::fixed(&mut errors, object, old, "", &["volumeBindingMode"]);
         errors
+    }
+}
+
+/// What a provisioner is told, within bounds.
+fn parameters(errors: &mut Errors, parameters: &Value) {
+    if members(parameters).count() > MAX_PARAMETERS {
+        errors.push(FieldError::too_long("Provisioner Parameters Length", MAX_PARAMETERS));
+        return;
+    }
+    if members(parameters).any(|(key, _)| key.is_empty()) {
+        errors.push(FieldError::invalid("parameters", &json!(""), "field can not be empty."));
+    }
+    let size: usize = members(parameters).map(|(key, value)| key.len() + text(value).len()).sum();
+    if size > MAX_PARAMETERS_SIZE {
+        errors.push(FieldError::too_long("parameters", MAX_PARAMETERS_SIZE));
     }
 }
 

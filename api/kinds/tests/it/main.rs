@@ -1,5 +1,7 @@
 //! What holds for every kind in the table.
 
+mod messages;
+
 use podium_kinds::{Context, FACES, KINDS, Kind, docs::kinds_markdown};
 use podium_types::{Timestamp, registry};
 use proptest::prelude::*;

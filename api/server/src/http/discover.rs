@@ -5,7 +5,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header},
 };
-use podium_machinery::discovery;
+use podium_machinery::{aggregation, discovery};
 use podium_types::ApiError;
 use serde_json::{Value, json};
 
@@ -27,6 +27,11 @@ pub(crate) fn public(request: &HttpRequest, segments: &[String], app: &App) -> O
     } else {
         Err(ApiError::method_not_allowed())
     })
+}
+
+/// The APIServices of all that is served here.
+pub fn api_services() -> Vec<Value> {
+    aggregation::api_services(REVIEWS)
 }
 
 fn checks(app: &App) -> [(&'static str, bool); 3] {

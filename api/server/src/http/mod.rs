@@ -26,6 +26,7 @@ mod tls;
 mod watch;
 mod write;
 
+pub use discover::api_services;
 pub use server::{Server, ServerConfig, ServerError};
 pub(crate) use tls::client as client_tls;
 

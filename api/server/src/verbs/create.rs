@@ -160,6 +160,7 @@ impl Api {
         let reserved = admission::on_create(self, user, kind, object).await?;
         let mut errors = metadata::validate(kind, object, None);
         errors.extend(kind.strategy.validate(object));
+        errors.extend(kind.strategy.validate_create(object));
         if errors.is_empty() {
             Ok(reserved)
         } else {

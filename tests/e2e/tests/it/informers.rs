@@ -1,6 +1,6 @@
 //! Informers across restarts of the server and across compaction: nothing missed, nothing doubled.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -8,12 +8,14 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     runtime::watcher::{self, Event},
 };
-use podium_e2e::{Cluster, eventually, kill_9, run, with_cluster};
-use serde_json::json;
+use podium_e2e::{Cluster, PATIENCE, eventually, kill_9, root, run, with_cluster};
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    io::{BufRead, BufReader, Lines, Write},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Objects that are written over and over.
@@ -130,11 +132,39 @@ async fn restart(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Waits until an informer knows what a list says.
-async fn agree(maps: &Api<ConfigMap>, heard: &Mutex<Heard>) -> Result<()> {
+/// Writes through several lives of the server; how many changes there were.
+async fn lives(cluster: &Cluster, maps: &Api<ConfigMap>) -> Result<usize> {
+    let mut writes = 0;
+    for life in 0..LIVES {
+        if life > 0 {
+            restart(cluster).await?;
+        }
+        for round in life * ROUNDS..(life + 1) * ROUNDS {
+            writes += write(maps, round).await?;
+        }
+    }
+    Ok(writes)
+}
+
+/// Cuts history off behind something that no informer hears of: 410, and a list from the beginning.
+async fn forget(cluster: &Cluster) -> Result<()> {
+    cluster.kubectl(&["create", "configmap", "unheard"])?;
+    let url = std::fs::read_to_string(cluster.data.join("database-url"))?;
+    run("psql", &[url.trim(), "-qc", "UPDATE store.rev SET compacted = rv"])?;
+    restart(cluster).await
+}
+
+/// What the objects really say.
+async fn real(maps: &Api<ConfigMap>) -> Result<BTreeMap<String, String>> {
     let list = maps.list(&ListParams::default().labels(LABEL)).await?;
     let real: BTreeMap<String, String> = list.iter().map(parts).map(|(name, _, value)| (name, value)).collect();
     ensure!(real.len() == OBJECTS, "{real:?}");
+    Ok(real)
+}
+
+/// Waits until an informer knows what a list says.
+async fn agree(maps: &Api<ConfigMap>, heard: &Mutex<Heard>) -> Result<()> {
+    let real = real(maps).await?;
     eventually("the informer knows it all", || async { Ok((heard.lock().unwrap().state == real).then_some(())) }).await
 }
 
@@ -149,15 +179,7 @@ fn informers_live_through_restarts_and_compaction() {
         for heard in &informers {
             eventually("the first list", || async { Ok((heard.lock().unwrap().lists > 0).then_some(())) }).await?;
         }
-        let mut writes = 0;
-        for life in 0..LIVES {
-            if life > 0 {
-                restart(&cluster).await?;
-            }
-            for round in life * ROUNDS..(life + 1) * ROUNDS {
-                writes += write(&maps, round).await?;
-            }
-        }
+        let writes = lives(&cluster, &maps).await?;
         for heard in &informers {
             agree(&maps, heard).await?;
             let heard = heard.lock().unwrap();
@@ -166,12 +188,8 @@ fn informers_live_through_restarts_and_compaction() {
             ensure!(heard.lists > 1 || heard.changes == writes, "{} of {writes} changes", heard.changes);
         }
 
-        // History is cut off behind something that no informer hears of: 410, and a list from the beginning.
         let lists = informers.each_ref().map(|heard| heard.lock().unwrap().lists);
-        cluster.kubectl(&["create", "configmap", "unheard"])?;
-        let url = std::fs::read_to_string(cluster.data.join("database-url"))?;
-        run("psql", &[url.trim(), "-qc", "UPDATE store.rev SET compacted = rv"])?;
-        restart(&cluster).await?;
+        forget(&cluster).await?;
         write(&maps, LIVES * ROUNDS).await?;
         for (heard, before) in informers.iter().zip(lists) {
             agree(&maps, heard).await?;
@@ -182,6 +200,84 @@ fn informers_live_through_restarts_and_compaction() {
         let old = maps.watch(&Default::default(), "1").await?.try_collect::<Vec<_>>().await;
         let text = format!("{old:?}");
         ensure!(text.contains("410"), "a watch from revision 1: {text}");
+        Ok(())
+    });
+}
+
+/// Informers of the Python client, in a process of their own.
+struct Python {
+    process: Child,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Python {
+    /// `None`, with a word, where the client is not installed.
+    fn start(cluster: &Cluster) -> Result<Option<Self>> {
+        let python = root().join("target/clients/bin/python");
+        if !python.exists() {
+            println!("skipped: the Python client is not installed (./dev test does it)");
+            return Ok(None);
+        }
+        let mut process = Command::new(python)
+            .arg(root().join("tests/clients/python/informers.py"))
+            .env("KUBECONFIG", cluster.data.join("kubeconfig"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let answers = BufReader::new(process.stdout.take().context("no output")?).lines();
+        Ok(Some(Self { process, answers }))
+    }
+
+    /// What each of the informers knows.
+    fn ask(&mut self) -> Result<Vec<Value>> {
+        writeln!(self.process.stdin.as_mut().context("no input")?, "?")?;
+        let answer = self.answers.next().context("it has ended")??;
+        Ok(serde_json::from_str(&answer)?)
+    }
+
+    /// Asks until all that they know is so.
+    async fn until(&mut self, what: &str, is: impl Fn(&Value) -> bool) -> Result<Vec<Value>> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let known = self.ask()?;
+            if known.iter().all(&is) {
+                return Ok(known);
+            }
+            ensure!(Instant::now() < deadline, "never: {what}: {known:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Drop for Python {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_python_client_lives_through_restarts_and_compaction() {
+    with_cluster(|cluster| async move {
+        let Some(mut python) = Python::start(&cluster)? else { return Ok(()) };
+        let maps: Api<ConfigMap> = Api::default_namespaced(cluster.client().await?);
+        python.until("the first list", |known| known["lists"] == 1).await?;
+        let writes = lives(&cluster, &maps).await?;
+        let real = json!(real(&maps).await?);
+        for known in python.until("all is known", |known| known["state"] == real).await? {
+            ensure!(known["wrong"] == json!([]), "{known}");
+            ensure!(known["failures"].as_u64() >= Some(1), "it never noticed: {known}");
+            // Whoever never had to list again heard of each change exactly once.
+            ensure!(known["lists"].as_u64() > Some(1) || known["changes"] == json!(writes), "{writes}: {known}");
+        }
+        let before = python.ask()?.iter().map(|known| known["lists"].as_u64().unwrap_or(0)).max().unwrap_or(0);
+        forget(&cluster).await?;
+        write(&maps, LIVES * ROUNDS).await?;
+        let real = json!(self::real(&maps).await?);
+        let is = |known: &Value| known["state"] == real && known["lists"].as_u64() > Some(before);
+        for known in python.until("all is known again, from a list", is).await? {
+            ensure!(known["wrong"] == json!([]), "{known}");
+        }
         Ok(())
     });
 }

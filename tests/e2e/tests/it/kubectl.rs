@@ -1,7 +1,11 @@
 //! A long session with kubectl: what each command prints is what Kubernetes has it print.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use podium_e2e::{Cluster, eventually, with_cluster};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Stdio},
+};
 
 /// Runs kubectl; what it prints must contain `expected`.
 fn says(cluster: &Cluster, line: &str, expected: &str) -> Result<String> {
@@ -148,6 +152,78 @@ async fn rollouts(c: &Cluster) -> Result<()> {
     .await
 }
 
+/// A kubectl that runs on; it ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What kubectl carries, and what it counts.
+async fn traffic(c: &Cluster) -> Result<()> {
+    let mut forward = c.kubectl_command(&["port-forward", "service/web", ":80"]);
+    let mut forward = Running(forward.stdout(Stdio::piped()).spawn()?);
+    let mut said = String::new();
+    // It goes on to speak, and ends where nobody listens.
+    let mut output = BufReader::new(forward.0.stdout.take().context("no output")?);
+    output.read_line(&mut said)?;
+    let port = said.split([':', ' ']).find_map(|word| word.parse::<u16>().ok()).context(said)?;
+    ensure!(c.get(&format!("http://127.0.0.1:{port}/"))?.contains("hello from"), "nothing came through");
+    drop((forward, output));
+    says(c, "logs deployment/web --tail=1 --timestamps=false", "")?;
+    refuses(c, "logs deployment/web -c absent", "container absent is not valid for pod")?;
+    // Usage is known once the agent has looked twice.
+    for line in ["top pods --no-headers", "top nodes --no-headers"] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let usage = eventually("usage is known", || async { Ok(c.kubectl(&words).ok()) }).await?;
+        ensure!(usage.contains("Mi"), "kubectl {line}: {usage}");
+    }
+    let debug = "debug pod/$POD -it=false --image=podium/demo:1 --container=look -- true";
+    let pod = c.kubectl(&["get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}"])?;
+    says(c, &debug.replace("$POD", &pod), "")?;
+    let path = "jsonpath={.spec.ephemeralContainers[0].name}";
+    ensure!(c.kubectl(&["get", "pod", &pod, "-o", path])? == "look");
+    let raw = "get --raw /apis/apps/v1/namespaces/default/deployments/web/scale";
+    says(c, raw, r#""kind":"Scale""#).map(drop)
+}
+
+/// The words of refusals, as people and tools search for them.
+fn refused_words(c: &Cluster) -> Result<()> {
+    let file = c.data.join("bad.yaml");
+    let create = format!("create -f {}", file.display());
+    for (manifest, words) in [
+        (
+            "{apiVersion: v1, kind: Pod, metadata: {name: bad}, spec: {containers: [{name: a}]}}",
+            r#"The Pod "bad" is invalid: spec.containers[0].image: Required value"#,
+        ),
+        (
+            "{apiVersion: v1, kind: Service, metadata: {name: bad}, spec: {clusterIP: 1.2.3.4, ports: [{port: 80}]}}",
+            "provided IP (1.2.3.4) is not in the valid range. The range of valid IPs is",
+        ),
+        (
+            "{apiVersion: v1, kind: Service, metadata: {name: bad}, spec: {type: NodePort, ports: [{port: 80, nodePort: 80}]}}",
+            "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range.",
+        ),
+        (
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: Bad}}",
+            r#"The ConfigMap "Bad" is invalid: metadata.name: Invalid value: "Bad": a lowercase RFC 1123 subdomain"#,
+        ),
+    ] {
+        // What begins with a brace kubectl takes for JSON.
+        std::fs::write(&file, format!("# bad\n{manifest}\n"))?;
+        refuses(c, &create, words)?;
+    }
+    refuses(
+        c,
+        r#"patch deployment web --type=merge -p {"spec":{"selector":{"matchLabels":{"app":"other"}}}}"#,
+        "field is immutable",
+    )?;
+    refuses(c, "get pods --field-selector=spec.colour=red", "field label not supported: spec.colour")
+}
+
 fn pods(c: &Cluster) -> Result<()> {
     says(c, "run one --image=podium/demo:1 --labels=run=one --restart=Never -- sleep 600", "pod/one created")?;
     says(c, "wait pod/one --for=condition=Ready --timeout=60s", "pod/one condition met")?;
@@ -174,6 +250,8 @@ fn pods(c: &Cluster) -> Result<()> {
 }
 
 fn rights_and_nodes(c: &Cluster) -> Result<()> {
+    says(c, "get apiservices v1.apps --no-headers", "Local")?;
+    says(c, "get apiservices v1. v2.autoscaling v1.authorization.k8s.io --no-headers", "True")?;
     says(c, "auth can-i create deployments", "yes")?;
     refuses(c, "auth can-i create deployments --as=jane", "no")?;
     says(c, "auth can-i get pods --as=system:serviceaccount:default:robot", "yes")?;
@@ -208,6 +286,8 @@ fn a_long_session_with_kubectl() {
         objects(&cluster)?;
         applied(&cluster)?;
         rollouts(&cluster).await?;
+        traffic(&cluster).await?;
+        refused_words(&cluster)?;
         pods(&cluster)?;
         rights_and_nodes(&cluster)
     });

@@ -1,8 +1,8 @@
 //! Rules for containers: ordinary, init and ephemeral ones.
 
-use super::{RESTART_POLICIES, env, handler, security, volume::Volumes};
+use super::{RESTART_POLICIES, env, handler, mounts, security, volume::Volumes};
 use crate::{
-    json::{int, is_unset, items, text},
+    json::{at, int, is_unset, items, text},
     names, resources,
     rules::{self, Errors, child},
 };
@@ -11,11 +11,30 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const PULL_POLICIES: &[&str] = &["Always", "IfNotPresent", "Never"];
-const MESSAGE_POLICIES: &[&str] = &["FallbackToLogsOnError", "File"];
+const MESSAGE_POLICIES: &[&str] = &["File", "FallbackToLogsOnError"];
 const PROBES: &[&str] = &["livenessProbe", "readinessProbe", "startupProbe"];
+const EPHEMERAL: &str = "cannot be set for an Ephemeral Container";
+
+/// What a container stands in.
+pub(super) struct Around<'a> {
+    /// The spec of its pod.
+    pub spec: &'a Value,
+    /// The volumes of its pod.
+    pub volumes: &'a Volumes,
+    /// Whether that is a pod; a template may be a little less exact.
+    pub of_pod: bool,
+}
+
+impl Around<'_> {
+    /// How long the pod may take to end.
+    fn grace(&self) -> Option<i64> {
+        self.spec["terminationGracePeriodSeconds"].as_i64()
+    }
+}
 
 /// Rules for all containers of a pod spec.
-pub(super) fn validate(errors: &mut Errors, spec: &Value, path: &str, volumes: &Volumes) {
+pub(super) fn validate(errors: &mut Errors, path: &str, around: &Around<'_>) {
+    let spec = around.spec;
     if items(&spec["containers"]).is_empty() {
         errors.push(FieldError::required(child(path, "containers"), ""));
     }
@@ -28,45 +47,53 @@ pub(super) fn validate(errors: &mut Errors, spec: &Value, path: &str, volumes: &
             if !is_unset(&container["name"]) {
                 rules::unique(errors, &mut seen, text(&container["name"]), &name);
             }
-            one(errors, container, &path, volumes);
+            one(errors, container, &path, around);
             match list {
-                "initContainers" => init(errors, container, &path),
+                "initContainers" => init(errors, container, &path, around.grace()),
                 "ephemeralContainers" => ephemeral(errors, container, &path, spec),
-                _ => handler::lifecycle(errors, &container["lifecycle"], &child(&path, "lifecycle")),
+                _ => alive(errors, container, &path, around.grace()),
             }
         }
     }
 }
 
-fn one(errors: &mut Errors, container: &Value, path: &str, volumes: &Volumes) {
+fn one(errors: &mut Errors, container: &Value, path: &str, around: &Around<'_>) {
     let image = text(&container["image"]);
     if image.is_empty() {
         errors.push(FieldError::required(child(path, "image"), ""));
-    } else if image.trim() != image {
+    } else if image.trim() != image && around.of_pod {
         let why = "must not have leading or trailing whitespace";
         errors.push(FieldError::invalid(child(path, "image"), &container["image"], why));
     }
     let policy = &container["terminationMessagePolicy"];
     rules::required_one_of(errors, policy, &child(path, "terminationMessagePolicy"), MESSAGE_POLICIES);
-    rules::required_one_of(errors, &container["imagePullPolicy"], &child(path, "imagePullPolicy"), PULL_POLICIES);
-    rules::one_of(errors, &container["restartPolicy"], &child(path, "restartPolicy"), RESTART_POLICIES);
     ports(errors, &container["ports"], &child(path, "ports"));
     env::validate(errors, container, path);
-    mounts(errors, container, path, volumes);
+    mounts::validate(errors, container, path, around.volumes);
+    rules::required_one_of(errors, &container["imagePullPolicy"], &child(path, "imagePullPolicy"), PULL_POLICIES);
+    resources::validate(errors, &container["resources"], &child(path, "resources"));
+    resources::claims(errors, &container["resources"], &child(path, "resources"), &around.spec["resourceClaims"]);
+    resizes(errors, container, &child(path, "resizePolicy"), text(&around.spec["restartPolicy"]));
+    let own_users = around.spec["hostUsers"] == json!(false);
+    security::container(errors, &container["securityContext"], &child(path, "securityContext"), own_users);
+    rules::one_of(errors, &container["restartPolicy"], &child(path, "restartPolicy"), RESTART_POLICIES);
+}
+
+/// Hooks and probes of a container that lives as long as its pod.
+fn alive(errors: &mut Errors, container: &Value, path: &str, grace: Option<i64>) {
+    handler::lifecycle(errors, &container["lifecycle"], &child(path, "lifecycle"), grace);
     for probe in PROBES {
         handler::probe(errors, &container[*probe], probe, &child(path, probe));
     }
-    resources::validate(errors, &container["resources"], &child(path, "resources"));
-    security::container(errors, &container["securityContext"], &child(path, "securityContext"));
 }
 
 /// Init containers run to their end; only sidecars live long enough for probes and hooks.
-fn init(errors: &mut Errors, container: &Value, path: &str) {
+fn init(errors: &mut Errors, container: &Value, path: &str, grace: Option<i64>) {
     if container["restartPolicy"] == "Always" {
-        handler::lifecycle(errors, &container["lifecycle"], &child(path, "lifecycle"));
+        alive(errors, container, path, grace);
         return;
     }
-    for field in PROBES.iter().chain(&["lifecycle"]).filter(|f| !container[**f].is_null()) {
+    for field in ["lifecycle"].iter().chain(PROBES).filter(|f| !container[**f].is_null()) {
         let why = "may not be set for init containers without restartPolicy=Always";
         errors.push(FieldError::forbidden(child(path, field), why));
     }
@@ -74,17 +101,18 @@ fn init(errors: &mut Errors, container: &Value, path: &str) {
 
 /// Ephemeral containers come later, to look at a pod: they have no part in its life.
 fn ephemeral(errors: &mut Errors, container: &Value, path: &str, spec: &Value) {
-    for field in PROBES.iter().chain(&["lifecycle", "ports"]).filter(|f| !is_unset(&container[**f])) {
-        errors.push(FieldError::forbidden(child(path, field), "cannot be set for an Ephemeral Container"));
-    }
-    if !is_unset(&container["resources"]) {
-        let why = "cannot be set for an Ephemeral Container";
-        errors.push(FieldError::forbidden(child(path, "resources"), why));
-    }
     let target = &container["targetContainerName"];
     let known = ["containers", "initContainers"].iter().flat_map(|l| items(&spec[*l])).any(|c| &c["name"] == target);
     if !is_unset(target) && !known {
         errors.push(FieldError::not_found(child(path, "targetContainerName"), target));
+    }
+    for field in ["ports", "resources", "lifecycle"].iter().chain(PROBES).filter(|f| !is_unset(&container[**f])) {
+        errors.push(FieldError::forbidden(child(path, field), EPHEMERAL));
+    }
+    for (i, mount) in items(&container["volumeMounts"]).iter().enumerate() {
+        for field in ["subPath", "subPathExpr"].iter().filter(|f| !is_unset(&mount[**f])) {
+            errors.push(FieldError::forbidden(format!("{path}.volumeMounts[{i}].{field}"), EPHEMERAL));
+        }
     }
 }
 
@@ -110,31 +138,22 @@ fn ports(errors: &mut Errors, ports: &Value, path: &str) {
     }
 }
 
-fn mounts(errors: &mut Errors, container: &Value, path: &str, volumes: &Volumes) {
+/// What a change of resources does to a running container.
+fn resizes(errors: &mut Errors, container: &Value, path: &str, of_pod: &str) {
     let mut seen = BTreeSet::new();
-    for (i, mount) in items(&container["volumeMounts"]).iter().enumerate() {
-        let path = format!("{path}.volumeMounts[{i}]");
-        match text(&mount["name"]) {
-            "" => errors.push(FieldError::required(child(&path, "name"), "")),
-            name if !volumes.contains(name) => {
-                errors.push(FieldError::not_found(child(&path, "name"), &json!(name)));
-            }
-            _ => {}
+    for (i, policy) in items(&container["resizePolicy"]).iter().enumerate() {
+        let (resource, restart) = (&policy["resourceName"], &policy["restartPolicy"]);
+        rules::unique(errors, &mut seen, text(resource), &format!("{path}[{i}]"));
+        rules::required_one_of(errors, resource, path, &["cpu", "memory"]);
+        rules::required_one_of(errors, restart, path, &["NotRequired", "RestartContainer"]);
+        if of_pod == "Never" && restart != "NotRequired" {
+            let why = "must be 'NotRequired' when `restartPolicy` is 'Never'";
+            errors.push(FieldError::invalid(path, restart, why));
         }
-        let at = text(&mount["mountPath"]);
-        if at.is_empty() {
-            errors.push(FieldError::required(child(&path, "mountPath"), ""));
-        } else if !seen.insert(at) {
-            errors.push(FieldError::invalid(child(&path, "mountPath"), &json!(at), "must be unique"));
-        }
-        let (plain, expanded) = (&mount["subPath"], &mount["subPathExpr"]);
-        super::volume::relative_path(errors, text(plain), &child(&path, "subPath"));
-        super::volume::relative_path(errors, text(expanded), &child(&path, "subPathExpr"));
-        if !is_unset(plain) && !is_unset(expanded) {
-            let why = "subPathExpr and subPath are mutually exclusive";
-            errors.push(FieldError::invalid(child(&path, "subPathExpr"), expanded, why));
-        }
-        let modes = &["Bidirectional", "HostToContainer", "None"];
-        rules::one_of(errors, &mount["mountPropagation"], &child(&path, "mountPropagation"), modes);
     }
+}
+
+/// Whether a container asks for all powers.
+pub(super) fn is_privileged(container: &Value) -> bool {
+    at(container, "securityContext.privileged") == &json!(true)
 }

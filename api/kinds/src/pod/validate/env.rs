@@ -1,8 +1,8 @@
 //! Rules for a container's environment.
 
 use crate::{
-    json::{int, is_unset, items, text},
-    names,
+    json::{is_unset, items, text},
+    names, resources,
     rules::{self, Errors, child},
 };
 use podium_types::FieldError;
@@ -21,6 +21,8 @@ const FIELDS: &[&str] = &[
     "status.podIP",
     "status.podIPs",
 ];
+/// Units in which sizes may be given.
+const SIZES: &[&str] = &["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
 /// Fields of a pod that a file may hold.
 pub(super) const FILE_FIELDS: &[&str] =
     &["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
@@ -90,6 +92,7 @@ pub(super) fn field(errors: &mut Errors, reference: &Value, path: &str, supporte
     let name = text(&reference["fieldPath"]);
     if is_unset(&reference["apiVersion"]) {
         errors.push(FieldError::required(child(path, "apiVersion"), ""));
+        return;
     }
     let path = child(path, "fieldPath");
     let subscript = name.strip_suffix("']").and_then(|n| n.split_once("['"));
@@ -127,7 +130,19 @@ pub(super) fn resource(errors: &mut Errors, reference: &Value, path: &str) {
         rules::one_of(errors, &reference["resource"], &child(path, "resource"), KNOWN);
     }
     let divisor = &reference["divisor"];
-    if !is_unset(divisor) && int(divisor) < 0 {
-        errors.push(FieldError::invalid(child(path, "divisor"), divisor, "must be greater than or equal to 0"));
+    let Some(given) = resources::quantity(divisor).filter(|q| !q.is_zero()) else { return };
+    let (supported, what) = match name {
+        "limits.cpu" | "requests.cpu" => (&["1m", "1"][..], "cpu"),
+        "limits.ephemeral-storage" | "requests.ephemeral-storage" => (SIZES, "local ephemeral storage"),
+        _ if huge => (SIZES, "hugepages"),
+        _ => (SIZES, "memory"),
+    };
+    if !supported.contains(&given.to_string().as_str()) {
+        let list = match supported {
+            ["1m", "1"] => "1m and 1".to_owned(),
+            sizes => sizes.join(", "),
+        };
+        let why = format!("only divisor's values {list} are supported with the {what} resource");
+        errors.push(FieldError::invalid(child(path, "divisor"), &reference["resource"], &why));
     }
 }

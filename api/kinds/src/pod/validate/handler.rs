@@ -2,7 +2,6 @@
 
 use crate::{
     json::{int, is_unset, items, text},
-    names,
     rules::{self, Errors, child},
 };
 use podium_types::FieldError;
@@ -15,7 +14,7 @@ pub(super) fn probe(errors: &mut Errors, probe: &Value, kind: &str, path: &str) 
     if probe.is_null() {
         return;
     }
-    action(errors, probe, path);
+    action(errors, probe, path, None);
     for field in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"] {
         rules::at_least(errors, &probe[field], &child(path, field), 0);
     }
@@ -31,16 +30,16 @@ pub(super) fn probe(errors: &mut Errors, probe: &Value, kind: &str, path: &str) 
     }
 }
 
-/// Rules for `postStart` and `preStop`.
-pub(super) fn lifecycle(errors: &mut Errors, lifecycle: &Value, path: &str) {
+/// Rules for `postStart` and `preStop` in a pod that has `grace` seconds to end.
+pub(super) fn lifecycle(errors: &mut Errors, lifecycle: &Value, path: &str, grace: Option<i64>) {
     for hook in ["postStart", "preStop"] {
         if !lifecycle[hook].is_null() {
-            action(errors, &lifecycle[hook], &child(path, hook));
+            action(errors, &lifecycle[hook], &child(path, hook), grace);
         }
     }
 }
 
-fn action(errors: &mut Errors, handler: &Value, path: &str) {
+fn action(errors: &mut Errors, handler: &Value, path: &str, grace: Option<i64>) {
     let set: Vec<&str> = HANDLERS.iter().copied().filter(|h| !handler[*h].is_null()).collect();
     if set.is_empty() {
         errors.push(FieldError::required(path, "must specify a handler type"));
@@ -58,7 +57,7 @@ fn action(errors: &mut Errors, handler: &Value, path: &str) {
             "httpGet" => http(errors, action, &path),
             "tcpSocket" => rules::port_or_name(errors, &action["port"], &child(&path, "port")),
             "grpc" => rules::port(errors, &action["port"], &child(&path, "port")),
-            "sleep" => rules::at_least(errors, &action["seconds"], &child(&path, "seconds"), 0),
+            "sleep" => sleep(errors, &action["seconds"], &path, grace),
             _ => {}
         }
     }
@@ -70,16 +69,21 @@ fn http(errors: &mut Errors, get: &Value, path: &str) {
     }
     rules::port_or_name(errors, &get["port"], &child(path, "port"));
     rules::one_of(errors, &get["scheme"], &child(path, "scheme"), &["HTTP", "HTTPS"]);
-    for (i, header) in items(&get["httpHeaders"]).iter().enumerate() {
+    for header in items(&get["httpHeaders"]) {
         let name = text(&header["name"]);
-        if name.is_empty() || !name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_') {
+        if name.is_empty() || !name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-') {
             let why = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', \
                        regex used for validation is '[-A-Za-z0-9]+')";
-            errors.push(FieldError::invalid(format!("{path}.httpHeaders[{i}].name"), &json!(name), why));
+            errors.push(FieldError::invalid(child(path, "httpHeaders"), &json!(name), why));
         }
     }
-    let host = text(&get["host"]);
-    if !host.is_empty() && names::ip(host).is_err() {
-        rules::form(errors, names::dns_subdomain(host), &child(path, "host"), host);
+}
+
+/// Nobody sleeps longer than the pod has.
+fn sleep(errors: &mut Errors, seconds: &Value, path: &str, grace: Option<i64>) {
+    let Some(grace) = grace else { return };
+    if !(0..=grace).contains(&int(seconds)) {
+        let why = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
+        errors.push(FieldError::invalid(path, &json!(int(seconds)), &why));
     }
 }

@@ -7,20 +7,25 @@
 mod container;
 mod env;
 mod handler;
+mod mounts;
 mod scheduling;
 mod security;
+mod system;
 mod volume;
 mod warnings;
+mod whole;
 
 use crate::{
-    json::{at, int, is_unset, items, text},
+    json::{at, int, is_unset, items, members, text},
     names, resources,
     rules::{self, Errors, child},
 };
+use container::Around;
 use podium_types::FieldError;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
+pub(crate) use scheduling::node_selector;
 pub(crate) use warnings::warnings;
 
 const RESTART_POLICIES: &[&str] = &["Always", "OnFailure", "Never"];
@@ -28,32 +33,63 @@ const DNS_POLICIES: &[&str] = &["ClusterFirstWithHostNet", "ClusterFirst", "Defa
 /// Limits of the resolver (KEP-2595).
 const MAX_NAMESERVERS: usize = 3;
 const MAX_SEARCHES: usize = 32;
+const MAX_SEARCH_CHARS: usize = 2048;
 
 /// Rules for a pod.
 pub(super) fn pod(object: &Value) -> Errors {
     let mut errors = Errors::new();
-    spec(&mut errors, &object["spec"], "spec");
-    if !is_unset(at(object, "spec.nodeName")) && !is_unset(at(object, "spec.schedulingGates")) {
-        errors
-            .push(FieldError::forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
+    let of = &object["spec"];
+    spec(&mut errors, of, "spec", true);
+    if is_unset(&of["serviceAccountName"]) {
+        tokens_of_nobody(&mut errors, &of["volumes"]);
     }
     errors
 }
 
+/// Rules for a new pod besides.
+pub(super) fn created(object: &Value) -> Errors {
+    let mut errors = Errors::new();
+    if !is_unset(at(object, "spec.ephemeralContainers")) {
+        errors.push(FieldError::forbidden("spec.ephemeralContainers", "cannot be set on create"));
+    }
+    if !is_unset(at(object, "spec.nodeName")) && !is_unset(at(object, "spec.schedulingGates")) {
+        let why = "cannot be set until all schedulingGates have been cleared";
+        errors.push(FieldError::forbidden("spec.nodeName", why));
+    }
+    errors
+}
+
+/// Whose token a volume holds must be said.
+fn tokens_of_nobody(errors: &mut Errors, volumes: &Value) {
+    for (i, volume) in items(volumes).iter().enumerate() {
+        for (j, source) in items(at(volume, "projected.sources")).iter().enumerate() {
+            if !source["serviceAccountToken"].is_null() {
+                let path = format!("spec.volumes[{i}].projected.sources[{j}].serviceAccountToken");
+                errors.push(FieldError::forbidden(path, "must not be specified when serviceAccountName is not set"));
+            }
+        }
+    }
+}
+
 /// Rules for the pod template at `path`.
 pub(crate) fn template(errors: &mut Errors, template: &Value, path: &str) {
-    rules::labels(errors, at(template, "metadata.labels"), &child(path, "metadata.labels"));
+    // Kubernetes names these without `metadata`.
+    rules::labels(errors, at(template, "metadata.labels"), &child(path, "labels"));
+    for (key, _) in members(at(template, "metadata.annotations")) {
+        rules::form(errors, names::qualified_name(&key.to_lowercase()), &child(path, "annotations"), key);
+    }
     let path = child(path, "spec");
+    spec(errors, &template["spec"], &path, false);
     if !is_unset(at(template, "spec.ephemeralContainers")) {
         let why = "ephemeral containers not allowed in pod template";
         errors.push(FieldError::forbidden(child(&path, "ephemeralContainers"), why));
     }
-    spec(errors, &template["spec"], &path);
 }
 
-fn spec(errors: &mut Errors, spec: &Value, path: &str) {
+fn spec(errors: &mut Errors, spec: &Value, path: &str, of_pod: bool) {
     let volumes = volume::validate(errors, &spec["volumes"], &child(path, "volumes"));
-    container::validate(errors, spec, path, &volumes);
+    resource_claims(errors, &spec["resourceClaims"], &child(path, "resourceClaims"));
+    container::validate(errors, path, &Around { spec, volumes: &volumes, of_pod });
     rules::required_one_of(errors, &spec["restartPolicy"], &child(path, "restartPolicy"), RESTART_POLICIES);
     dns(errors, spec, path);
     let deadline = &spec["activeDeadlineSeconds"];
@@ -83,7 +119,6 @@ fn spec(errors: &mut Errors, spec: &Value, path: &str) {
         let path = format!("{path}.readinessGates[{i}].conditionType");
         rules::form(errors, names::qualified_name(name), &path, name);
     }
-    rules::one_of(errors, at(spec, "os.name"), &child(path, "os.name"), &["linux", "windows"]);
     rules::one_of(
         errors,
         &spec["preemptionPolicy"],
@@ -91,11 +126,41 @@ fn spec(errors: &mut Errors, spec: &Value, path: &str) {
         &["PreemptLowerPriority", "Never"],
     );
     if !spec["resources"].is_null() {
-        resources::validate(errors, &spec["resources"], &child(path, "resources"));
+        whole::resources(errors, spec, &child(path, "resources"));
     }
-    security::pod(errors, &spec["securityContext"], &child(path, "securityContext"));
+    for (name, amount) in members(&spec["overhead"]) {
+        resources::resource(errors, name, amount, &format!("{path}.overhead[{name}]"));
+    }
+    security::pod(errors, spec, path);
     scheduling::validate(errors, spec, path);
     host_ports(errors, spec, path);
+    whole::host_users(errors, spec, path);
+    system::validate(errors, spec, path);
+}
+
+/// What devices a pod claims: an object that exists, or one made for it.
+fn resource_claims(errors: &mut Errors, claims: &Value, path: &str) {
+    let mut seen = BTreeSet::new();
+    for (i, claim) in items(claims).iter().enumerate() {
+        let path = format!("{path}[{i}]");
+        rules::required_form(errors, names::dns_label, &claim["name"], &child(&path, "name"));
+        if !is_unset(&claim["name"]) {
+            rules::unique(errors, &mut seen, text(&claim["name"]), &child(&path, "name"));
+        }
+        let [one, made] = ["resourceClaimName", "resourceClaimTemplateName"];
+        let why = match (claim[one].is_null(), claim[made].is_null()) {
+            (false, false) => "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
+            (true, true) => "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`",
+            _ => "",
+        };
+        if !why.is_empty() {
+            errors.push(FieldError::invalid(&path, claim, why));
+        }
+        for field in [one, made].into_iter().filter(|f| !claim[*f].is_null()) {
+            let name = text(&claim[field]);
+            rules::form(errors, names::dns_subdomain(name), &child(&path, field), name);
+        }
+    }
 }
 
 fn dns(errors: &mut Errors, spec: &Value, path: &str) {
@@ -121,6 +186,16 @@ fn dns(errors: &mut Errors, spec: &Value, path: &str) {
         let why = format!("must not have more than {MAX_SEARCHES} search paths");
         errors.push(FieldError::invalid(child(&path, "searches"), &config["searches"], &why));
     }
+    let searches: Vec<&str> = items(&config["searches"]).iter().map(text).collect();
+    if searches.join(" ").len() > MAX_SEARCH_CHARS {
+        let why =
+            format!("must not have more than {MAX_SEARCH_CHARS} characters (including spaces) in the search list");
+        errors.push(FieldError::invalid(child(&path, "searches"), &config["searches"], &why));
+    }
+    for (i, search) in searches.into_iter().enumerate().filter(|(_, search)| *search != ".") {
+        let name = search.strip_suffix('.').unwrap_or(search);
+        rules::form(errors, names::dns_subdomain_with_underscore(name), &format!("{path}.searches[{i}]"), name);
+    }
     for (i, option) in items(&config["options"]).iter().enumerate() {
         if is_unset(&option["name"]) {
             errors.push(FieldError::required(format!("{path}.options[{i}]"), "must not be empty"));
@@ -128,23 +203,27 @@ fn dns(errors: &mut Errors, spec: &Value, path: &str) {
     }
 }
 
-/// Two containers of a pod cannot have one port of the host.
+/// Two containers that run side by side cannot have one port of the host.
 fn host_ports(errors: &mut Errors, spec: &Value, path: &str) {
-    let mut seen = BTreeSet::new();
     let on_host = spec["hostNetwork"] == json!(true);
-    for (i, container) in items(&spec["containers"]).iter().enumerate() {
-        for (j, port) in items(&container["ports"]).iter().enumerate() {
-            let host = int(&port["hostPort"]);
-            if host == 0 {
-                continue;
+    let mut shared = BTreeSet::new();
+    for list in ["containers", "initContainers"] {
+        for (i, container) in items(&spec[list]).iter().enumerate() {
+            let mut own = BTreeSet::new();
+            let seen = if list == "containers" { &mut shared } else { &mut own };
+            for (j, port) in items(&container["ports"]).iter().enumerate() {
+                let host = int(&port["hostPort"]);
+                if host == 0 {
+                    continue;
+                }
+                let path = format!("{path}.{list}[{i}].ports[{j}].hostPort");
+                if on_host && list == "containers" && host != int(&port["containerPort"]) {
+                    let why = "must match `containerPort` when `hostNetwork` is true";
+                    errors.push(FieldError::invalid(&path, &json!(host), why));
+                }
+                let key = format!("{}/{}/{host}", text(&port["protocol"]), text(&port["hostIP"]));
+                rules::unique(errors, seen, &key, &path);
             }
-            let path = format!("{path}.containers[{i}].ports[{j}].hostPort");
-            if on_host && host != int(&port["containerPort"]) {
-                let why = "must match `containerPort` when `hostNetwork` is true";
-                errors.push(FieldError::invalid(&path, &json!(host), why));
-            }
-            let key = format!("{}/{}/{host}", text(&port["protocol"]), text(&port["hostIP"]));
-            rules::unique(errors, &mut seen, &key, &path);
         }
     }
 }

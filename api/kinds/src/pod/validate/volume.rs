@@ -8,21 +8,46 @@ use crate::{
 };
 use podium_types::FieldError;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Names of a pod's volumes.
-pub(super) type Volumes = BTreeSet<String>;
+/// A pod's volumes: their names, and what each is made of.
+pub(super) type Volumes = BTreeMap<String, String>;
 
 /// Highest mode of a file: 0777.
 const MAX_MODE: i64 = 0o777;
 const HOST_PATH_TYPES: &[&str] =
     &["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
+const NFS: &[&str] = &["server", "path"];
+/// What the sources that have no other rules need.
+const NEEDS: &[(&str, &[&str])] = &[
+    ("awsElasticBlockStore", &["volumeID"]),
+    ("azureDisk", &["diskName", "diskURI"]),
+    ("azureFile", &["secretName", "shareName"]),
+    ("cephfs", &["monitors"]),
+    ("cinder", &["volumeID"]),
+    ("csi", &["driver"]),
+    ("flexVolume", &["driver"]),
+    ("gcePersistentDisk", &["pdName"]),
+    ("gitRepo", &["repository"]),
+    ("glusterfs", &["endpoints", "path"]),
+    ("image", &["reference"]),
+    ("iscsi", &["targetPortal", "iqn"]),
+    ("photonPersistentDisk", &["pdID"]),
+    ("portworxVolume", &["volumeID"]),
+    ("quobyte", &["registry", "volume"]),
+    ("rbd", &["monitors", "image"]),
+    ("scaleIO", &["gateway", "system", "volumeName"]),
+    ("storageos", &["volumeName"]),
+    ("vsphereVolume", &["volumePath"]),
+];
 /// Shortest time that a projected token may be valid, in seconds.
 const MIN_TOKEN_SECONDS: i64 = 600;
+/// Longest time, in seconds.
+const MAX_TOKEN_SECONDS: i64 = 1 << 32;
 
-/// Rules for all volumes; their names.
+/// Rules for all volumes; what there is.
 pub(super) fn validate(errors: &mut Errors, volumes: &Value, path: &str) -> Volumes {
-    let mut seen = Volumes::new();
+    let (mut seen, mut found) = (BTreeSet::new(), Volumes::new());
     for (i, volume) in items(volumes).iter().enumerate() {
         let path = format!("{path}[{i}]");
         let name = child(&path, "name");
@@ -33,13 +58,16 @@ pub(super) fn validate(errors: &mut Errors, volumes: &Value, path: &str) -> Volu
         let mut sources = members(volume).filter(|(name, source)| *name != "name" && !source.is_null());
         match sources.next() {
             None => errors.push(FieldError::required(&path, "must specify a volume type")),
-            Some((kind, of)) => source(errors, kind, of, &child(&path, kind)),
+            Some((kind, of)) => {
+                source(errors, kind, of, &child(&path, kind));
+                found.insert(text(&volume["name"]).to_owned(), kind.clone());
+            }
         }
         for (kind, _) in sources {
             errors.push(FieldError::forbidden(child(&path, kind), "may not specify more than 1 volume type"));
         }
     }
-    seen
+    found
 }
 
 fn source(errors: &mut Errors, kind: &str, source: &Value, path: &str) {
@@ -74,72 +102,116 @@ fn source(errors: &mut Errors, kind: &str, source: &Value, path: &str) {
         }
         "projected" => projected(errors, source, path),
         "persistentVolumeClaim" => require(errors, "claimName"),
-        "csi" => require(errors, "driver"),
         "nfs" => {
-            require(errors, "server");
-            require(errors, "path");
+            NFS.iter().for_each(|field| require(errors, field));
+            if !text(&source["path"]).starts_with('/') {
+                let why = "must be an absolute path";
+                errors.push(FieldError::invalid(child(path, "path"), &json!(text(&source["path"])), why));
+            }
         }
-        "image" => require(errors, "reference"),
-        _ => {}
+        "ephemeral" => ephemeral(errors, &source["volumeClaimTemplate"], &child(path, "volumeClaimTemplate")),
+        _ => {
+            let needs = NEEDS.iter().filter(|(name, _)| *name == kind).flat_map(|(_, fields)| *fields);
+            needs.for_each(|field| require(errors, field));
+        }
     }
+}
+
+/// A claim that is made with its pod.
+fn ephemeral(errors: &mut Errors, template: &Value, path: &str) {
+    if template.is_null() {
+        errors.push(FieldError::required(path, ""));
+        return;
+    }
+    rules::labels(errors, &template["metadata"]["labels"], &child(path, "metadata.labels"));
+    for (field, value) in members(&template["metadata"]) {
+        if !matches!(field.as_str(), "labels" | "annotations") && !is_unset(value) {
+            errors.push(FieldError::forbidden(format!("{path}.metadata.{field}"), "cannot be set"));
+        }
+    }
+    crate::persistentvolumeclaim::validate_spec(errors, &template["spec"], &child(path, "spec"));
 }
 
 fn projected(errors: &mut Errors, source: &Value, path: &str) {
     mode(errors, &source["defaultMode"], &child(path, "defaultMode"));
+    let mut seen = BTreeSet::new();
     for (i, of) in items(&source["sources"]).iter().enumerate() {
-        let path = format!("{path}.sources[{i}]");
-        for (n, (kind, part)) in members(of).filter(|(_, v)| !v.is_null()).enumerate() {
-            let path = child(&path, kind);
-            if n > 0 {
-                errors.push(FieldError::forbidden(path, "may not specify more than 1 volume type per source"));
-                continue;
-            }
-            match kind.as_str() {
-                "secret" | "configMap" => {
-                    if is_unset(&part["name"]) {
-                        errors.push(FieldError::required(child(&path, "name"), ""));
-                    }
-                    files(errors, part, &path);
+        let at = format!("{path}.sources[{i}]");
+        let parts: Vec<_> = members(of).filter(|(_, part)| !part.is_null()).collect();
+        for (kind, part) in &parts {
+            projection(errors, kind, part, &child(&at, kind), path);
+            let files = items(&part["items"]).iter().map(|item| &item["path"]);
+            for file in files.chain([&part["path"]]).map(text).filter(|file| !file.is_empty()) {
+                if !seen.insert(file.to_owned()) {
+                    let named = if is_unset(&part["name"]) { json!(file) } else { part["name"].clone() };
+                    errors.push(FieldError::invalid(path, &named, "conflicting duplicate paths"));
                 }
-                "downwardAPI" => downward(errors, part, &path),
-                "serviceAccountToken" => token(errors, part, &path),
-                _ => {}
             }
+        }
+        if parts.len() > 1 {
+            errors.push(FieldError::forbidden(at, "may not specify more than 1 volume type per source"));
         }
     }
 }
 
-fn token(errors: &mut Errors, token: &Value, path: &str) {
+/// One source at `path` of the projected volume at `volume`.
+fn projection(errors: &mut Errors, kind: &str, part: &Value, path: &str, volume: &str) {
+    match kind {
+        "secret" | "configMap" => {
+            rules::required(errors, &part["name"], &child(path, "name"), "");
+            files(errors, part, path);
+        }
+        "downwardAPI" => downward(errors, part, path),
+        "serviceAccountToken" => token(errors, part, path, volume),
+        "clusterTrustBundle" => {
+            match (is_unset(&part["name"]), is_unset(&part["signerName"])) {
+                (false, false) => {
+                    let why = "only one of name and signerName may be used";
+                    errors.push(FieldError::invalid(path, part, why));
+                }
+                (true, true) => {
+                    errors.push(FieldError::required(path, "either name or signerName must be specified"));
+                }
+                _ => {}
+            }
+            file_path(errors, &part["path"], &child(path, "path"));
+        }
+        _ => {}
+    }
+}
+
+fn token(errors: &mut Errors, token: &Value, path: &str, volume: &str) {
     let seconds = &token["expirationSeconds"];
     if seconds.as_i64().is_some_and(|s| s < MIN_TOKEN_SECONDS) {
         let why = "may not specify a duration less than 10 minutes";
         errors.push(FieldError::invalid(child(path, "expirationSeconds"), seconds, why));
     }
-    file_path(errors, &token["path"], &child(path, "path"));
+    if seconds.as_i64().is_some_and(|s| s > MAX_TOKEN_SECONDS) {
+        let why = "may not specify a duration larger than 2^32 seconds";
+        errors.push(FieldError::invalid(child(path, "expirationSeconds"), seconds, why));
+    }
+    file_path(errors, &token["path"], &child(volume, "path"));
 }
 
+/// Kubernetes names the source, not its item.
 fn downward(errors: &mut Errors, source: &Value, path: &str) {
-    for (i, item) in items(&source["items"]).iter().enumerate() {
-        let path = format!("{path}.items[{i}]");
-        file_path(errors, &item["path"], &child(&path, "path"));
-        mode(errors, &item["mode"], &child(&path, "mode"));
-        match (!item["fieldRef"].is_null(), !item["resourceFieldRef"].is_null()) {
-            (true, true) => {
+    for item in items(&source["items"]) {
+        file_path(errors, &item["path"], &child(path, "path"));
+        let (field, resource) = (&item["fieldRef"], &item["resourceFieldRef"]);
+        if !field.is_null() {
+            env::field(errors, field, &child(path, "fieldRef"), env::FILE_FIELDS);
+            if !resource.is_null() {
                 let why = "fieldRef and resourceFieldRef can not be specified simultaneously";
-                errors.push(FieldError::invalid(&path, &json!("resource"), why));
+                errors.push(FieldError::invalid(path, &json!("resource"), why));
             }
-            (true, false) => env::field(errors, &item["fieldRef"], &child(&path, "fieldRef"), env::FILE_FIELDS),
-            (false, true) => {
-                let path = child(&path, "resourceFieldRef");
-                if is_unset(&item["resourceFieldRef"]["containerName"]) {
-                    errors.push(FieldError::required(child(&path, "containerName"), ""));
-                }
-                env::resource(errors, &item["resourceFieldRef"], &path);
-            }
-            (false, false) => {
-                errors.push(FieldError::required(&path, "one of fieldRef and resourceFieldRef is required"));
-            }
+        } else if resource.is_null() {
+            errors.push(FieldError::required(path, "one of fieldRef and resourceFieldRef is required"));
+        } else if is_unset(&resource["containerName"]) {
+            errors.push(FieldError::required(child(path, "resourceFieldRef.containerName"), ""));
+        } else {
+            env::resource(errors, resource, &child(path, "resourceFieldRef"));
         }
+        mode(errors, &item["mode"], &child(path, "mode"));
     }
 }
 
