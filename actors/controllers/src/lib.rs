@@ -25,6 +25,7 @@ pub mod plan;
 pub mod podgc;
 pub mod pods;
 pub mod quantity;
+pub mod refusal;
 pub mod replicaset;
 pub mod resource;
 pub mod resourcequota;
@@ -42,6 +43,7 @@ pub mod write;
 
 pub use controller::{Controller, Ids};
 pub use plan::{EventRecord, Plan, PlannedWrite};
+pub use refusal::{Refusal, Verb};
 pub use resources::Resources;
 pub use view::View;
 

@@ -1,9 +1,9 @@
 //! A cluster in memory for tests: applies plans as the server would, and plays the kubelet.
 
-use crate::{Controller, Ids, Plan, PlannedWrite, View, resource};
+use crate::{Controller, EventRecord, Ids, Plan, PlannedWrite, Refusal, View, resource};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use podium_machinery::state::{Body, Change, Event, Object};
-use podium_types::{Key, Timestamp};
+use podium_types::{ApiError, Key, Timestamp};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -96,13 +96,24 @@ impl Model {
         }
     }
 
-    /// Applies a plan up to the first write that `refuse` turns down.
-    pub fn apply(&mut self, plan: &Plan, mut refuse: impl FnMut() -> bool) {
+    /// Applies a plan up to the first write that `refuse` turns down, or that has lost a race.
+    fn carry_out(
+        &mut self,
+        plan: &Plan,
+        refuse: &mut impl FnMut(&PlannedWrite) -> Option<ApiError>,
+    ) -> Result<(), Refusal> {
         for write in &plan.writes {
-            if refuse() || !self.write(write) {
-                return;
+            let (verb, resource, key) = write.target();
+            let refused = match refuse(write) {
+                Some(error) => Some(error),
+                None if self.write(write) => None,
+                None => Some(ApiError::new(409, "Conflict", "not as it was seen")),
+            };
+            if let Some(error) = refused {
+                return Err(Refusal { verb, resource, key, error });
             }
         }
+        Ok(())
     }
 
     fn write(&mut self, write: &PlannedWrite) -> bool {
@@ -147,7 +158,14 @@ impl Model {
         }
     }
 
-    /// Decides every key of a controller once and applies the plans; how many writes there were.
+    /// Applies a plan up to the first write that `refuse` turns down.
+    pub fn apply(&mut self, plan: &Plan, mut refuse: impl FnMut() -> bool) {
+        let killed = ApiError::new(503, "ServiceUnavailable", "killed");
+        let _ = self.carry_out(plan, &mut |_| refuse().then(|| killed.clone()));
+    }
+
+    /// Decides every key of a controller once and applies the plans, of which `refuse` cuts some
+    /// short, as when the controller is killed; how many writes there were.
     pub fn run(&mut self, controller: &dyn Controller, mut refuse: impl FnMut() -> bool) -> usize {
         let mut writes = 0;
         for key in controller.all_keys(&self.view) {
@@ -156,6 +174,30 @@ impl Model {
             self.apply(&plan, &mut refuse);
         }
         writes
+    }
+
+    /// The same with a server that refuses writes, and a controller that hears of it; how many
+    /// writes there were, and the events that were recorded.
+    pub fn run_refused(
+        &mut self,
+        controller: &dyn Controller,
+        mut refuse: impl FnMut(&PlannedWrite) -> Option<ApiError>,
+    ) -> (usize, Vec<EventRecord>) {
+        let (mut writes, mut events) = (0, Vec::new());
+        for key in controller.all_keys(&self.view) {
+            let plan = controller.decide(&self.view, &key, self.now, &mut self.ids);
+            writes += plan.writes.len();
+            match self.carry_out(&plan, &mut refuse) {
+                Ok(()) => events.extend(plan.events),
+                Err(refusal) => {
+                    let told = controller.refused(&self.view, &key, self.now, &[refusal]);
+                    writes += told.writes.len();
+                    let _ = self.carry_out(&told, &mut |_| None);
+                    events.extend(told.events);
+                }
+            }
+        }
+        (writes, events)
     }
 
     pub fn set_ready(&mut self, pod: &Value, ready: bool) {

@@ -1,5 +1,6 @@
 //! What a decision asks for.
 
+use crate::{Verb, resource};
 use podium_machinery::certificates::Validity;
 use podium_types::{Key, Timestamp};
 use serde_json::Value;
@@ -99,6 +100,15 @@ pub struct EventRecord {
 }
 
 impl PlannedWrite {
+    /// What it does, to which object of which kind.
+    pub fn target(&self) -> (Verb, &'static str, Key) {
+        match self {
+            Self::Create { resource, object, .. } => (Verb::Create, resource, podium_types::meta::key(object)),
+            Self::Patch { resource, key, .. } => (Verb::Update, resource, key.clone()),
+            Self::Delete { resource, key, .. } => (Verb::Delete, resource, key.clone()),
+            Self::Sign { key, .. } => (Verb::Update, resource::SIGNING_REQUESTS, key.clone()),
+        }
+    }
     /// Drops the revision from a patch or delete: only the uid must hold. For plans that
     /// write an object twice, and for fields that no one else may set.
     pub fn any_revision(&mut self) {

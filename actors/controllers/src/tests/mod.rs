@@ -11,6 +11,7 @@ mod harness;
 mod jobs;
 mod nodes;
 mod ownership;
+mod refusals;
 mod replication;
 mod rollout;
 mod stateful;
