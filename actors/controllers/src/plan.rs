@@ -19,6 +19,9 @@ pub struct Plan {
     pub note: String,
     /// Attempts that were made, by who made them and how they ended; for metrics.
     pub attempts: BTreeMap<(String, &'static str), u64>,
+    /// Pods that fit nowhere, by uid: to be noted in the view, with the newest of its moves that
+    /// was known, once the plan is carried out.
+    pub tried: BTreeMap<String, u64>,
 }
 
 /// One write; every one carries a precondition.

@@ -5,16 +5,20 @@
 //! was folded; nothing may be decided before. Only what pods use is in no event: it is
 //! measured, and put in as a whole.
 
+mod attempts;
 mod header;
 mod index;
 mod item;
 mod load;
+mod moves;
 mod shelf;
 
+pub use attempts::Attempt;
 pub use header::Header;
 pub use index::Index;
 pub use item::{Item, Typed};
 pub use load::{HostPort, Load, pod_ports, weight};
+pub use moves::Moves;
 pub use shelf::Shelf;
 
 use crate::{owners, pods, resource};
@@ -96,6 +100,9 @@ pub struct View {
     pub slices_by_service: Index<Key>,
     /// Objects by the uid of each owner.
     pub dependents: Index<Ref>,
+    /// When that which waiting pods may need last changed.
+    pub moves: Moves,
+    attempts: RedBlackTreeMapSync<String, Attempt>,
     loads: RedBlackTreeMapSync<String, Load>,
     neighbourly: RedBlackTreeSetSync<Key>,
     everything: RedBlackTreeMapSync<Ref, Arc<Header>>,
@@ -133,6 +140,8 @@ impl Default for View {
             pending: Index::default(),
             slices_by_service: Index::default(),
             dependents: Index::default(),
+            moves: Moves::default(),
+            attempts: RedBlackTreeMapSync::new_sync(),
             loads: RedBlackTreeMapSync::new_sync(),
             neighbourly: RedBlackTreeSetSync::new_sync(),
             everything: RedBlackTreeMapSync::new_sync(),
@@ -149,10 +158,20 @@ impl View {
     pub fn apply(&mut self, resource: &str, event: &Event) {
         let Some(resource) = resource::lookup(resource) else { return };
         self.fold_header(resource, event);
+        if resource::STORAGE.contains(&resource) {
+            self.moves.storage = event.revision;
+        }
         match resource {
             resource::PODS => self.fold_pod(event),
-            resource::NODES => drop(self.nodes.fold(event)),
-            resource::NAMESPACES => drop(self.namespaces.fold(event)),
+            resource::NODES => {
+                let (old, new) = self.nodes.fold(event);
+                self.moves.node(old.as_deref(), new.as_deref(), event.revision);
+            }
+            resource::NAMESPACES => {
+                let (old, new) = self.namespaces.fold(event);
+                let object = |item: Option<Arc<Item<Namespace>>>| item.map(|item| item.object.clone());
+                self.moves.namespace(object(old).as_deref(), object(new).as_deref(), event.revision);
+            }
             resource::SERVICES => drop(self.services.fold(event)),
             resource::SERVICE_ACCOUNTS => drop(self.service_accounts.fold(event)),
             resource::ENDPOINTS => drop(self.endpoints.fold(event)),
@@ -267,7 +286,12 @@ impl View {
 
     fn fold_pod(&mut self, event: &Event) {
         let (old, new) = self.pods.fold(event);
+        self.moves.pod(old.as_deref(), new.as_deref(), event.revision);
         if let Some(pod) = &old {
+            let waits = |new: &Arc<Item<Pod>>| pods::node(new).is_none() && new.object.labels == pod.object.labels;
+            if !new.as_ref().is_some_and(waits) {
+                self.attempts.remove_mut(pod.uid());
+            }
             if let Some(node) = pods::node(pod) {
                 self.pods_by_node.remove(node, pod.key());
             }

@@ -118,9 +118,10 @@ impl ControllerActor {
         if let Some(at) = wake_at {
             self.queue.wake_at(key.clone(), at);
         }
-        let Plan { writes, events, .. } = plan;
+        let Plan { writes, events, tried, .. } = plan;
         if writes.is_empty() {
             self.recorder.record(events);
+            self.view.tried(&tried, now);
             self.work.lock().done(&key, began.elapsed(), None);
             self.queue.done(key, true, self.now());
             return;
@@ -131,7 +132,10 @@ impl ControllerActor {
             let done = executor.execute(writes, start).await;
             // Only then may the key be decided again.
             let _ = tokio::time::timeout(VIEW_PATIENCE, view.reached(done.revision)).await;
-            let Some(refusal) = done.refused.first() else { return (key, None, events) };
+            let Some(refusal) = done.refused.first() else {
+                view.tried(&tried, now);
+                return (key, None, events);
+            };
             let why = refusal.error.to_string();
             // What was not done is not told; what kept it from being done is.
             let told = controller.refused(&view.read(), &key, Timestamp::now(), &done.refused);
