@@ -101,7 +101,7 @@ impl Model {
         &mut self,
         plan: &Plan,
         refuse: &mut impl FnMut(&PlannedWrite) -> Option<ApiError>,
-    ) -> Result<(), Refusal> {
+    ) -> Option<Refusal> {
         for write in &plan.writes {
             let (verb, resource, key) = write.target();
             let refused = match refuse(write) {
@@ -110,10 +110,10 @@ impl Model {
                 None => Some(ApiError::new(409, "Conflict", "not as it was seen")),
             };
             if let Some(error) = refused {
-                return Err(Refusal { verb, resource, key, error });
+                return Some(Refusal { verb, resource, key, error });
             }
         }
-        Ok(())
+        None
     }
 
     fn write(&mut self, write: &PlannedWrite) -> bool {
@@ -188,8 +188,8 @@ impl Model {
             let plan = controller.decide(&self.view, &key, self.now, &mut self.ids);
             writes += plan.writes.len();
             match self.carry_out(&plan, &mut refuse) {
-                Ok(()) => events.extend(plan.events),
-                Err(refusal) => {
+                None => events.extend(plan.events),
+                Some(refusal) => {
                     let told = controller.refused(&self.view, &key, self.now, &[refusal]);
                     writes += told.writes.len();
                     let _ = self.carry_out(&told, &mut |_| None);

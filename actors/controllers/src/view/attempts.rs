@@ -34,6 +34,7 @@ impl View {
     /// Takes over what is in no event from the view that this one replaces.
     pub fn inherit(&mut self, old: &View) {
         self.usage = old.usage.clone();
+        self.since = old.since.or(self.since);
         for (uid, attempt) in &old.attempts {
             if self.waits(uid) {
                 self.attempts.insert_mut(uid.clone(), *attempt);

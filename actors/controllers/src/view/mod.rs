@@ -38,7 +38,7 @@ use podium_machinery::{
     state::{Change, Event},
     usage::Usage,
 };
-use podium_types::Key;
+use podium_types::{Key, Timestamp};
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use std::{ops::Bound, sync::Arc};
 
@@ -100,6 +100,8 @@ pub struct View {
     pub slices_by_service: Index<Key>,
     /// Objects by the uid of each owner.
     pub dependents: Index<Ref>,
+    /// From when on events are heard; whoever was silent before may have been heard by nobody.
+    pub since: Option<Timestamp>,
     /// When that which waiting pods may need last changed.
     pub moves: Moves,
     attempts: RedBlackTreeMapSync<String, Attempt>,
@@ -140,6 +142,7 @@ impl Default for View {
             pending: Index::default(),
             slices_by_service: Index::default(),
             dependents: Index::default(),
+            since: None,
             moves: Moves::default(),
             attempts: RedBlackTreeMapSync::new_sync(),
             loads: RedBlackTreeMapSync::new_sync(),

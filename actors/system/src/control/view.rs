@@ -55,6 +55,7 @@ impl SharedView {
     }
     fn replace(&self, mut view: View, revision: u64) {
         let mut shared = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        view.since = Some(Timestamp::now());
         view.inherit(&shared);
         *shared = view;
         drop(shared);
