@@ -67,6 +67,7 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(certificates::CleaningController),
         Box::new(endpoints::EndpointsController),
         Box::new(endpoints::EndpointSliceController),
+        Box::new(endpoints::EndpointSliceMirroringController),
         Box::new(namespace::NamespaceController),
         Box::new(serviceaccount::ServiceAccountController),
         Box::new(rootca::RootCaController::new(ca)),
