@@ -74,8 +74,8 @@ impl Model {
         if object["spec"] != spec {
             object["metadata"]["generation"] = json!(object["metadata"]["generation"].as_i64().unwrap_or(1) + 1);
         }
-        // A pod that its kubelet has let go needs only its finalizers to go, too.
-        let gone = resource == resource::PODS && object["metadata"]["deletionGracePeriodSeconds"] == 0;
+        // What is deleted needs only its finalizers to go, too; a pod also its kubelet to let it go.
+        let gone = object["metadata"]["deletionGracePeriodSeconds"] == 0;
         let held = podium_types::meta::finalizers(&object).next().is_some();
         self.put(resource, object, if gone && !held { Change::Deleted } else { Change::Modified });
     }

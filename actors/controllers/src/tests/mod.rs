@@ -15,3 +15,4 @@ mod refusals;
 mod replication;
 mod rollout;
 mod stateful;
+mod volumes;
