@@ -39,7 +39,6 @@ pub mod taints;
 pub mod template;
 pub mod time;
 pub mod view;
-pub mod volumes;
 pub mod write;
 
 pub use controller::{Controller, Ids};
@@ -75,9 +74,6 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(nodeipam::NodeIpamController::new(pod_cidr)?),
         Box::new(nodelifecycle::NodeLifecycleController),
         Box::new(podgc::PodGcController),
-        Box::new(volumes::VolumeController),
-        Box::new(volumes::ClaimProtection),
-        Box::new(volumes::VolumeProtection),
         Box::new(garbagecollector::GarbageCollector),
         Box::new(eventttl::EventTtlController),
     ])

@@ -38,10 +38,6 @@ pub const CRON_JOBS: &str = "cronjobs.batch";
 pub const REPLICATION_CONTROLLERS: &str = "replicationcontrollers";
 /// PersistentVolumeClaims.
 pub const CLAIMS: &str = "persistentvolumeclaims";
-/// PersistentVolumes.
-pub const VOLUMES: &str = "persistentvolumes";
-/// StorageClasses.
-pub const STORAGE_CLASSES: &str = "storageclasses.storage.k8s.io";
 /// PodDisruptionBudgets.
 pub const BUDGETS: &str = "poddisruptionbudgets.policy";
 /// ResourceQuotas.
@@ -56,7 +52,7 @@ pub const CLUSTER_ROLE_BINDINGS: &str = "clusterrolebindings.rbac.authorization.
 pub const SIGNING_REQUESTS: &str = "certificatesigningrequests.certificates.k8s.io";
 
 /// What pods with volumes wait for.
-pub const STORAGE: &[&str] = &[CLAIMS, VOLUMES, STORAGE_CLASSES, "csinodes.storage.k8s.io"];
+pub const STORAGE: &[&str] = &[CLAIMS, "persistentvolumes", "storageclasses.storage.k8s.io", "csinodes.storage.k8s.io"];
 
 const WELL_KNOWN: &[&str] = &[
     PODS,
@@ -78,8 +74,6 @@ const WELL_KNOWN: &[&str] = &[
     CRON_JOBS,
     REPLICATION_CONTROLLERS,
     CLAIMS,
-    VOLUMES,
-    STORAGE_CLASSES,
     BUDGETS,
     QUOTAS,
     AUTOSCALERS,

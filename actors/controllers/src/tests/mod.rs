@@ -15,4 +15,3 @@ mod refusals;
 mod replication;
 mod rollout;
 mod stateful;
-mod volumes;

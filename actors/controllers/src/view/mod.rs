@@ -28,8 +28,8 @@ use k8s_openapi::api::{
     batch::v1::{CronJob, Job},
     coordination::v1::Lease,
     core::v1::{
-        Endpoints, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController, ResourceQuota,
-        Service, ServiceAccount,
+        Endpoints, Namespace, Node, PersistentVolumeClaim, Pod, ReplicationController, ResourceQuota, Service,
+        ServiceAccount,
     },
     discovery::v1::EndpointSlice,
     policy::v1::PodDisruptionBudget,
@@ -82,8 +82,6 @@ pub struct View {
     pub replication_controllers: Shelf<ReplicationController>,
     /// PersistentVolumeClaims.
     pub claims: Shelf<PersistentVolumeClaim>,
-    /// PersistentVolumes.
-    pub volumes: Shelf<PersistentVolume>,
     /// PodDisruptionBudgets.
     pub budgets: Shelf<PodDisruptionBudget>,
     /// ResourceQuotas.
@@ -135,7 +133,6 @@ impl Default for View {
             cron_jobs: Shelf::default(),
             replication_controllers: Shelf::default(),
             claims: Shelf::default(),
-            volumes: Shelf::default(),
             budgets: Shelf::default(),
             quotas: Shelf::default(),
             autoscalers: Shelf::default(),
@@ -192,7 +189,6 @@ impl View {
             resource::CRON_JOBS => drop(self.cron_jobs.fold(event)),
             resource::REPLICATION_CONTROLLERS => drop(self.replication_controllers.fold(event)),
             resource::CLAIMS => drop(self.claims.fold(event)),
-            resource::VOLUMES => drop(self.volumes.fold(event)),
             resource::BUDGETS => drop(self.budgets.fold(event)),
             resource::QUOTAS => drop(self.quotas.fold(event)),
             resource::AUTOSCALERS => drop(self.autoscalers.fold(event)),

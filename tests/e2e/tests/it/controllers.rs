@@ -127,6 +127,65 @@ fn a_stateful_set_comes_in_order_and_is_updated_from_its_partition_on() {
     });
 }
 
+/// A volume of the class that the example asks for, on the node's disk.
+fn disk(cluster: &Cluster, name: &str) -> String {
+    let path = cluster.data.join(name);
+    format!(
+        r#"
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: {name}}}
+spec:
+  capacity: {{storage: 1Gi}}
+  accessModes: [ReadWriteOnce]
+  storageClassName: standard
+  persistentVolumeReclaimPolicy: Retain
+  hostPath: {{path: "{}", type: DirectoryOrCreate}}
+---"#,
+        path.display()
+    )
+}
+
+#[test]
+fn claims_find_their_volumes_and_keep_them() {
+    if shared("manifests").is_none() {
+        return;
+    }
+    with_cluster(|cluster| async move {
+        cluster.load_images()?;
+        let kubectl = |args: &[&str]| cluster.kubectl(args);
+        for manifest in ["16-storageclass", "14-persistentvolume", "15-persistentvolumeclaim", "10-statefulset"] {
+            apply(&cluster, &format!("{manifest}.yaml"))?;
+        }
+        reads(&cluster, "pvc/pvc-sc-example", "{.status.phase}/{.spec.volumeName}", "Bound/nfsserver").await?;
+        // Nobody makes volumes of that class here: it waits, and says for what.
+        eventually("the claim says what it waits for", || async {
+            Ok(kubectl(&["describe", "pvc", "www-sts-example-0"])?.contains("ExternalProvisioning").then_some(()))
+        })
+        .await?;
+        cluster.apply(&format!("{}{}", disk(&cluster, "disk-0"), disk(&cluster, "disk-1")))?;
+        kubectl(&["rollout", "status", "sts/sts-example", "--timeout=60s"])?;
+        let page = "/usr/share/nginx/html/page";
+        kubectl(&["exec", "sts-example-1", "--", "sh", "-c", &format!("hostname >{page}")])?;
+        kubectl(&["delete", "pod", "sts-example-1", "--grace-period=1"])?;
+        eventually("the next pod of that name has its files", || async {
+            Ok((kubectl(&["exec", "sts-example-1", "--", "cat", page])? == "sts-example-1\n").then_some(()))
+        })
+        .await?;
+        // What is in use stays.
+        kubectl(&["delete", "pvc", "www-sts-example-0", "--wait=false"])?;
+        let kept = kubectl(&["get", "pvc", "www-sts-example-0", "-o", "jsonpath={.metadata.finalizers}"])?;
+        ensure!(kept.contains("kubernetes.io/pvc-protection"), "{kept}");
+        let disk = kubectl(&["get", "pvc", "www-sts-example-0", "-o", "jsonpath={.spec.volumeName}"])?;
+        kubectl(&["delete", "sts", "sts-example"])?;
+        eventually("it goes with the last pod", || async {
+            Ok(kubectl(&["get", "pvc", "www-sts-example-0"]).is_err().then_some(()))
+        })
+        .await?;
+        reads(&cluster, &format!("pv/{disk}"), "{.status.phase}", "Released").await
+    });
+}
+
 const JOBS: &str = r#"
 apiVersion: batch/v1
 kind: Job
