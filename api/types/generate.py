@@ -66,6 +66,26 @@ NOT_POINTERS = {
     ("PodSpec", "nodeName"), ("PodSpec", "hostname"), ("PodSpec", "subdomain"), ("PodSpec", "zone"),
     ("PersistentVolumeClaimSpec", "volumeName"), ("PersistentVolumeSpec", "storageClassName"),
 }
+# Numbers and booleans that Go keeps as they are and its JSON omits at zero; all others are pointers, or always told.
+PLAIN = {
+    "active", "allowWatchBookmarks", "authenticated", "availableReplicas", "chapAuthDiscovery", "chapAuthSession",
+    "clusterScope", "code", "count", "currentReplicas", "denied", "deprecated", "deprecatedCount", "exclusiveMaximum",
+    "exclusiveMinimum", "failed", "failureThreshold", "follow", "fullyLabeledReplicas", "generation", "globalDefault",
+    "handSize", "healthCheckNodePort", "hostIPC", "hostNetwork", "hostPID", "hostPort", "initialDelaySeconds",
+    "insecureSkipTLSVerify", "insecureSkipTLSVerifyBackend", "limit", "matchingPrecedence", "minReadySeconds",
+    "nodePort", "nullable", "number", "numberAvailable", "numberUnavailable", "observedGeneration", "paused",
+    "periodSeconds", "preserveUnknownFields", "previous", "publishNotReadyAddresses", "queueLengthLimit", "queues",
+    "readOnly", "readyReplicas", "retryAfterSeconds", "signal", "sizeBytes", "sslEnabled", "stderr", "stdin",
+    "stdinOnce", "stdout", "succeeded", "successThreshold", "timestamps", "tty", "unavailableReplicas", "uniqueItems",
+    "unschedulable", "updatedNumberScheduled", "updatedReplicas", "watch", "x-kubernetes-embedded-resource",
+    "x-kubernetes-int-or-string",
+}
+PLAIN_IN = {
+    ("Probe", "timeoutSeconds"), ("AWSElasticBlockStoreVolumeSource", "partition"), ("ScaleSpec", "replicas"),
+    ("GCEPersistentDiskVolumeSource", "partition"), ("CustomResourceColumnDefinition", "priority"),
+    ("DeploymentStatus", "replicas"),
+}
+NOT_PLAIN = {("AzureDiskVolumeSource", "readOnly"), ("VolumeNodeResources", "count")}
 
 
 def openapi_name(message):
@@ -129,14 +149,24 @@ class Writer:
         assert name in self.types, name
         return ("" if package == home else self.short[package]) + ":" + short
 
+    def pointer(self, owner, field, home):
+        """Whether the zero value is a value of its own."""
+        name = field["name"]
+        place = (owner, name)
+        if field["type"] == "string":
+            listed = name in POINTERS or (owner == "EndpointPort" and "discovery" in home)
+            return owner in POINTER_OWNERS and listed and place not in NOT_POINTERS
+        if PRIMITIVES.get(field["type"]) in ("bool", "i32", "i64") and not field.get("required"):
+            return place in NOT_PLAIN or place not in PLAIN_IN and name not in PLAIN
+        return False
+
     def field(self, owner, field, home):
         words = [field["name"], self.reference(field["type"], home), str(field.get("tag", "-"))]
         if field.get("required"):
             words.append("!")
         if (owner, field["name"]) in WRAPPED or field["type"] == "map:[]string":
             words.append("wrapped")
-        if owner in POINTER_OWNERS and (field["name"] in POINTERS or (owner == "EndpointPort" and "discovery" in home)) and (
-                owner, field["name"]) not in NOT_POINTERS and field["type"] == "string":
+        if self.pointer(owner, field, home):
             words.append("pointer")
         if field.get("listType"):
             keys = field.get("listMapKeys", [])

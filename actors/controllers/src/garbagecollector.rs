@@ -174,21 +174,10 @@ fn keep_owners(header: &Header, keep: impl Fn(&OwnerReference) -> bool) -> Plann
     let kept: Vec<Value> =
         header.owners.iter().filter(|owner| keep(owner)).filter_map(|owner| serde_json::to_value(owner).ok()).collect();
     let list = if kept.is_empty() { Value::Null } else { kept.into() };
-    patch(header, json!({"metadata": {"ownerReferences": list}}))
+    write::patch_header(header, json!({"metadata": {"ownerReferences": list}}))
 }
 
 fn drop_finalizer(header: &Header, finalizer: &str) -> PlannedWrite {
     let rest: Vec<_> = header.finalizers.iter().filter(|own| *own != finalizer).collect();
-    patch(header, json!({"metadata": {"finalizers": rest}}))
-}
-
-fn patch(header: &Header, patch: Value) -> PlannedWrite {
-    PlannedWrite::Patch {
-        resource: header.resource,
-        subresource: "",
-        key: header.key().clone(),
-        uid: header.object.uid.clone(),
-        revision: Some(header.object.revision),
-        patch,
-    }
+    write::patch_header(header, json!({"metadata": {"finalizers": rest}}))
 }

@@ -35,9 +35,11 @@ pub mod selector;
 pub mod serviceaccount;
 pub mod share;
 pub mod statefulset;
+pub mod storage;
 pub mod taints;
 pub mod template;
 pub mod time;
+pub mod tokens;
 pub mod view;
 pub mod write;
 
@@ -61,6 +63,10 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(disruption::DisruptionController),
         Box::new(autoscaler::AutoscalerController),
         Box::new(resourcequota::ResourceQuotaController),
+        Box::new(storage::BinderController),
+        Box::new(storage::ClaimProtection),
+        Box::new(storage::VolumeProtection),
+        Box::new(storage::EphemeralController),
         Box::new(aggregation::AggregationController),
         Box::new(certificates::ApprovingController),
         Box::new(certificates::SigningController::new(ca)),
@@ -71,6 +77,7 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(namespace::NamespaceController),
         Box::new(serviceaccount::ServiceAccountController),
         Box::new(rootca::RootCaController::new(ca)),
+        Box::new(tokens::TokensController::new(ca)),
         Box::new(nodeipam::NodeIpamController::new(pod_cidr)?),
         Box::new(nodelifecycle::NodeLifecycleController),
         Box::new(podgc::PodGcController),

@@ -147,6 +147,12 @@ impl Model {
                 self.patch(resource::SIGNING_REQUESTS, &key.namespace, &key.name, &patch);
                 true
             }
+            PlannedWrite::Issue { key, account, patch, .. } => {
+                let mut patch = patch.clone();
+                patch["data"]["token"] = json!(BASE64_STANDARD.encode(format!("token of {account}")));
+                self.patch(resource::SECRETS, &key.namespace, &key.name, &patch);
+                true
+            }
             PlannedWrite::Delete { resource, key, uid, .. } => {
                 let found = self.objects.get(&((*resource).to_owned(), key.clone()));
                 let found = found.is_some_and(|object| object.uid == *uid);

@@ -81,6 +81,19 @@ pub enum PlannedWrite {
         /// From when to when.
         validity: Validity,
     },
+    /// Puts a token for a ServiceAccount, bound to the Secret, into the Secret.
+    Issue {
+        /// Which Secret.
+        key: Key,
+        /// Its uid as seen.
+        uid: String,
+        /// Its revision as seen.
+        revision: u64,
+        /// The account, of the same namespace.
+        account: String,
+        /// What else changes in the Secret: a merge patch.
+        patch: Value,
+    },
 }
 
 /// A Kubernetes Event about an object.
@@ -110,6 +123,7 @@ impl PlannedWrite {
             Self::Patch { resource, key, .. } => (Verb::Update, resource, key.clone()),
             Self::Delete { resource, key, .. } => (Verb::Delete, resource, key.clone()),
             Self::Sign { key, .. } => (Verb::Update, resource::SIGNING_REQUESTS, key.clone()),
+            Self::Issue { key, .. } => (Verb::Update, resource::SECRETS, key.clone()),
         }
     }
     /// Drops the revision from a patch or delete: only the uid must hold. For plans that
@@ -117,7 +131,7 @@ impl PlannedWrite {
     pub fn any_revision(&mut self) {
         match self {
             Self::Patch { revision, .. } | Self::Delete { revision, .. } => *revision = None,
-            Self::Create { .. } | Self::Sign { .. } => {}
+            Self::Create { .. } | Self::Sign { .. } | Self::Issue { .. } => {}
         }
     }
 }

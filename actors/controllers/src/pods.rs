@@ -24,6 +24,21 @@ pub fn neighbourly(pod: &Pod) -> bool {
     affinity.is_some_and(|affinity| affinity.pod_affinity.is_some() || affinity.pod_anti_affinity.is_some())
 }
 
+/// The name of the claim that is made for an ephemeral volume of a pod.
+pub fn ephemeral_claim(pod: &str, volume: &str) -> String {
+    format!("{pod}-{volume}")
+}
+
+/// Names of the claims that the pod uses.
+pub fn claims(pod: &Pod) -> impl Iterator<Item = String> {
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
+    volumes.iter().filter_map(move |volume| {
+        let claim = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.clone());
+        claim.or_else(|| volume.ephemeral.as_ref().map(|_| ephemeral_claim(name, &volume.name)))
+    })
+}
+
 /// `status.phase`, or `""`.
 pub fn phase(pod: &Pod) -> &str {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()

@@ -10,6 +10,8 @@ pub const NAMESPACES: &str = "namespaces";
 pub const SERVICES: &str = "services";
 /// ServiceAccounts.
 pub const SERVICE_ACCOUNTS: &str = "serviceaccounts";
+/// Secrets.
+pub const SECRETS: &str = "secrets";
 /// ConfigMaps.
 pub const CONFIG_MAPS: &str = "configmaps";
 /// Events of the core group.
@@ -38,6 +40,10 @@ pub const CRON_JOBS: &str = "cronjobs.batch";
 pub const REPLICATION_CONTROLLERS: &str = "replicationcontrollers";
 /// PersistentVolumeClaims.
 pub const CLAIMS: &str = "persistentvolumeclaims";
+/// PersistentVolumes.
+pub const VOLUMES: &str = "persistentvolumes";
+/// StorageClasses.
+pub const STORAGE_CLASSES: &str = "storageclasses.storage.k8s.io";
 /// PodDisruptionBudgets.
 pub const BUDGETS: &str = "poddisruptionbudgets.policy";
 /// ResourceQuotas.
@@ -52,7 +58,7 @@ pub const CLUSTER_ROLE_BINDINGS: &str = "clusterrolebindings.rbac.authorization.
 pub const SIGNING_REQUESTS: &str = "certificatesigningrequests.certificates.k8s.io";
 
 /// What pods with volumes wait for.
-pub const STORAGE: &[&str] = &[CLAIMS, "persistentvolumes", "storageclasses.storage.k8s.io", "csinodes.storage.k8s.io"];
+pub const STORAGE: &[&str] = &[CLAIMS, VOLUMES, STORAGE_CLASSES, "csinodes.storage.k8s.io"];
 
 const WELL_KNOWN: &[&str] = &[
     PODS,
@@ -60,6 +66,7 @@ const WELL_KNOWN: &[&str] = &[
     NAMESPACES,
     SERVICES,
     SERVICE_ACCOUNTS,
+    SECRETS,
     CONFIG_MAPS,
     EVENTS,
     ENDPOINTS,
@@ -74,6 +81,8 @@ const WELL_KNOWN: &[&str] = &[
     CRON_JOBS,
     REPLICATION_CONTROLLERS,
     CLAIMS,
+    VOLUMES,
+    STORAGE_CLASSES,
     BUDGETS,
     QUOTAS,
     AUTOSCALERS,

@@ -1,6 +1,6 @@
 //! Every active namespace has the cluster's CA certificate in ConfigMap `kube-root-ca.crt`.
 
-use crate::{Controller, Ids, Plan, PlannedWrite, View, resource, write};
+use crate::{Controller, Ids, Plan, View, resource, write};
 use podium_machinery::state::Event;
 use podium_types::{Key, Timestamp};
 use serde_json::json;
@@ -58,14 +58,7 @@ impl Controller for RootCaController {
             Some(header) => {
                 let current = header.object.value();
                 if let Some(data) = write::difference(&current["data"], &json!({FIELD: self.ca})) {
-                    plan.writes.push(PlannedWrite::Patch {
-                        resource: resource::CONFIG_MAPS,
-                        subresource: "",
-                        key: header.key().clone(),
-                        uid: header.object.uid.clone(),
-                        revision: Some(header.object.revision),
-                        patch: json!({"data": data}),
-                    });
+                    plan.writes.push(write::patch_header(header, json!({"data": data})));
                 }
             }
         }

@@ -60,6 +60,18 @@ pub fn patch<T: Typed>(
     }
 }
 
+/// The same, for an object of any kind.
+pub fn patch_header(header: &Header, patch: Value) -> PlannedWrite {
+    PlannedWrite::Patch {
+        resource: header.resource,
+        subresource: "",
+        key: header.key().clone(),
+        uid: header.object.uid.clone(),
+        revision: Some(header.object.revision),
+        patch,
+    }
+}
+
 /// A patch of `status` where `desired` differs from `current`, the typed status as seen.
 pub fn status<T: Typed, S: Serialize>(
     resource: &'static str,

@@ -1,23 +1,22 @@
 //! What a pod's volumes ask of a node.
 //!
-//! Claims, volumes and classes are read from their stored form; where those kinds are not
-//! served, volumes ask for nothing.
+//! Which volume a claim gets is decided elsewhere ([`podium_controllers::storage`]); here it only
+//! matters where it can be had.
 
 use crate::{affinity, board::Place};
 use k8s_openapi::api::{
     core::v1::{NodeSelectorTerm, PersistentVolume, PersistentVolumeClaim, Pod, TopologySelectorTerm},
-    storage::v1::{CSINode, StorageClass},
+    storage::v1::CSINode,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use podium_controllers::{View, pods, quantity, resource, view::Item};
+use podium_controllers::{
+    View, pods,
+    storage::{NO_PROVISIONER, SELECTED_NODE, matching},
+    view::Item,
+};
 use podium_types::Key;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The annotation that names the node which a volume is to be made for.
-pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
-/// The provisioner of classes whose volumes people make.
-const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 /// Labels of volumes that name zones; several values are parted by `__`.
 const ZONE_LABELS: &[&str] = &[
     "topology.kubernetes.io/zone",
@@ -68,42 +67,29 @@ fn read<T: DeserializeOwned>(view: &View, resource: &str, key: &Key) -> Option<T
     serde_json::from_slice(&view.header(resource, key)?.object.json).ok()
 }
 
-/// Names of the claims that a pod uses.
-fn names(pod: &Item<Pod>) -> Vec<String> {
-    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
-    let name = |volume: &k8s_openapi::api::core::v1::Volume| {
-        let claim = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.clone());
-        claim.or_else(|| volume.ephemeral.as_ref().map(|_| format!("{}-{}", pod.key().name, volume.name)))
-    };
-    volumes.iter().filter_map(name).collect()
-}
-
 impl Claims {
     /// Reads a pod's claims.
     pub fn of(pod: &Item<Pod>, view: &View) -> Self {
         let mut own = Self::default();
-        if resource::lookup("persistentvolumeclaims").is_none() {
-            return own;
-        }
-        for name in names(pod) {
+        for name in pods::claims(pod) {
             let key = Key::new(&pod.key().namespace, &name);
-            let Some(claim) = read::<PersistentVolumeClaim>(view, "persistentvolumeclaims", &key) else {
+            let Some(claim) = view.claims.get(&key) else {
                 own.obstacle = Some(format!("persistentvolumeclaim {name:?} not found"));
                 return own;
             };
-            if claim.metadata.deletion_timestamp.is_some() {
+            if claim.deleting() {
                 own.obstacle = Some(format!("persistentvolumeclaim {name:?} is being deleted"));
                 return own;
             }
-            if let Err(why) = own.add(&key, &claim, view) {
+            if let Err(why) = own.add(&key, claim, view) {
                 own.obstacle = Some(why);
                 return own;
             }
         }
         own.in_use = own.exclusive.iter().any(|key| {
             let mut others = view.pods.of(&key.namespace).filter(|other| other.key() != pod.key());
-            others
-                .any(|other| pods::node(other).is_some() && !pods::terminal(other) && names(other).contains(&key.name))
+            let uses = |other: &Item<Pod>| pods::claims(other).any(|name| name == key.name);
+            others.any(|other| pods::node(other).is_some() && !pods::terminal(other) && uses(other))
         });
         own
     }
@@ -114,16 +100,13 @@ impl Claims {
             self.exclusive.push(key.clone());
         }
         if let Some(volume) = spec.volume_name.as_ref().filter(|name| !name.is_empty()) {
-            let found = read::<PersistentVolume>(view, "persistentvolumes", &Key::new("", volume));
-            let found = found.ok_or_else(|| {
+            let found = view.volumes.get(&Key::new("", volume.as_str())).ok_or_else(|| {
                 format!("persistentvolumeclaim {:?} bound to non-existent persistentvolume {volume:?}", key.name)
             })?;
-            self.bound.push(Volume::of(&found));
+            self.bound.push(Volume::of(found));
             return Ok(());
         }
-        let class = spec.storage_class_name.clone().filter(|name| !name.is_empty());
-        let class: Option<StorageClass> =
-            class.and_then(|name| read(view, "storageclasses.storage.k8s.io", &Key::new("", &name)));
+        let class = matching::class(claim).and_then(|name| view.storage_classes.get(&Key::new("", name)));
         let Some(class) = class.filter(|class| class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"))
         else {
             return Err("pod has unbound immediate PersistentVolumeClaims".to_owned());
@@ -134,7 +117,7 @@ impl Claims {
             selected: annotations.and_then(|all| all.get(SELECTED_NODE)).cloned(),
             candidates: candidates(key, claim, view),
             provisioned: class.provisioner != NO_PROVISIONER,
-            allowed: class.allowed_topologies.unwrap_or_default(),
+            allowed: class.allowed_topologies.clone().unwrap_or_default(),
         });
         Ok(())
     }
@@ -156,30 +139,8 @@ impl Claims {
 
 /// Free volumes that a claim could have.
 fn candidates(key: &Key, claim: &PersistentVolumeClaim, view: &View) -> Vec<Volume> {
-    let Some(kind) = resource::lookup("persistentvolumes") else { return Vec::new() };
-    let volumes = view.of_kind(kind).filter_map(|header| serde_json::from_slice(&header.object.json).ok());
-    volumes.filter(|volume| suits(volume, key, claim)).map(|volume| Volume::of(&volume)).collect()
-}
-
-fn suits(volume: &PersistentVolume, key: &Key, claim: &PersistentVolumeClaim) -> bool {
-    let (Some(offer), Some(wish)) = (&volume.spec, &claim.spec) else { return false };
-    let taken = offer.claim_ref.as_ref().is_some_and(|by| {
-        by.name.as_deref() != Some(key.name.as_str()) || by.namespace.as_deref() != Some(key.namespace.as_str())
-    });
-    let phase = volume.status.as_ref().and_then(|status| status.phase.as_deref());
-    let amount = |list: Option<&BTreeMap<String, Quantity>>| {
-        list.and_then(|list| list.get("storage")).map_or(0, |amount| quantity::whole(&amount.0))
-    };
-    let wanted = wish.resources.as_ref().and_then(|resources| resources.requests.as_ref());
-    let modes = offer.access_modes.as_deref().unwrap_or_default();
-    let labels = volume.metadata.labels.clone().unwrap_or_default();
-    !taken
-        && !matches!(phase, Some("Released" | "Failed" | "Bound"))
-        && volume.metadata.deletion_timestamp.is_none()
-        && offer.storage_class_name == wish.storage_class_name
-        && amount(offer.capacity.as_ref()) >= amount(wanted)
-        && wish.access_modes.iter().flatten().all(|mode| modes.contains(mode))
-        && wish.selector.as_ref().is_none_or(|s| crate::selector::Selector::of(Some(s)).matches(&labels))
+    let volumes = view.volumes.all().filter(|volume| matching::suits(volume, key, claim));
+    volumes.map(|volume| Volume::of(volume)).collect()
 }
 
 impl Volume {
@@ -242,30 +203,6 @@ pub fn attached(view: &View, node: &str) -> BTreeSet<(String, String)> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-
-    #[test]
-    fn a_volume_suits_a_claim_that_it_is_free_big_and_like_enough_for() {
-        let key = Key::new("default", "data");
-        let claim: PersistentVolumeClaim = serde_json::from_value(json!({"spec": {"storageClassName": "fast",
-            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}))
-        .unwrap();
-        for (change, expected) in [
-            (json!({}), true),
-            (json!({"capacity": {"storage": "1Mi"}}), false),
-            (json!({"storageClassName": "slow"}), false),
-            (json!({"accessModes": ["ReadOnlyMany"]}), false),
-            (json!({"claimRef": {"namespace": "default", "name": "data"}}), true),
-            (json!({"claimRef": {"namespace": "default", "name": "other"}}), false),
-        ] {
-            let mut spec =
-                json!({"storageClassName": "fast", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "2Gi"}});
-            for (name, value) in change.as_object().unwrap() {
-                spec[name] = value.clone();
-            }
-            let volume: PersistentVolume = serde_json::from_value(json!({"spec": spec})).unwrap();
-            assert_eq!(suits(&volume, &key, &claim), expected, "{change}");
-        }
-    }
 
     #[test]
     fn volumes_keep_pods_to_their_nodes_and_zones() {

@@ -79,7 +79,7 @@ pub fn select(view: &podium_controllers::View, claims: &[Key], node: &str, plan:
             key: claim.key().clone(),
             uid: claim.object.uid.clone(),
             revision: Some(claim.object.revision),
-            patch: json!({"metadata": {"annotations": {crate::claims::SELECTED_NODE: node}}}),
+            patch: json!({"metadata": {"annotations": {podium_controllers::storage::SELECTED_NODE: node}}}),
         });
     }
 }

@@ -15,3 +15,5 @@ mod refusals;
 mod replication;
 mod rollout;
 mod stateful;
+mod storage;
+mod tokens;

@@ -28,11 +28,12 @@ use k8s_openapi::api::{
     batch::v1::{CronJob, Job},
     coordination::v1::Lease,
     core::v1::{
-        Endpoints, Namespace, Node, PersistentVolumeClaim, Pod, ReplicationController, ResourceQuota, Service,
-        ServiceAccount,
+        Endpoints, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController, ResourceQuota,
+        Service, ServiceAccount,
     },
     discovery::v1::EndpointSlice,
     policy::v1::PodDisruptionBudget,
+    storage::v1::StorageClass,
 };
 use podium_machinery::{
     state::{Change, Event},
@@ -82,6 +83,10 @@ pub struct View {
     pub replication_controllers: Shelf<ReplicationController>,
     /// PersistentVolumeClaims.
     pub claims: Shelf<PersistentVolumeClaim>,
+    /// PersistentVolumes.
+    pub volumes: Shelf<PersistentVolume>,
+    /// StorageClasses.
+    pub storage_classes: Shelf<StorageClass>,
     /// PodDisruptionBudgets.
     pub budgets: Shelf<PodDisruptionBudget>,
     /// ResourceQuotas.
@@ -133,6 +138,8 @@ impl Default for View {
             cron_jobs: Shelf::default(),
             replication_controllers: Shelf::default(),
             claims: Shelf::default(),
+            volumes: Shelf::default(),
+            storage_classes: Shelf::default(),
             budgets: Shelf::default(),
             quotas: Shelf::default(),
             autoscalers: Shelf::default(),
@@ -189,6 +196,8 @@ impl View {
             resource::CRON_JOBS => drop(self.cron_jobs.fold(event)),
             resource::REPLICATION_CONTROLLERS => drop(self.replication_controllers.fold(event)),
             resource::CLAIMS => drop(self.claims.fold(event)),
+            resource::VOLUMES => drop(self.volumes.fold(event)),
+            resource::STORAGE_CLASSES => drop(self.storage_classes.fold(event)),
             resource::BUDGETS => drop(self.budgets.fold(event)),
             resource::QUOTAS => drop(self.quotas.fold(event)),
             resource::AUTOSCALERS => drop(self.autoscalers.fold(event)),

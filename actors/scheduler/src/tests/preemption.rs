@@ -28,7 +28,7 @@ fn outcome(cluster: &Cluster) -> (Vec<String>, Option<String>) {
                 let node = patch.pointer("/status/nominatedNodeName").and_then(Value::as_str);
                 nominated = node.map(str::to_owned).or(nominated);
             }
-            PlannedWrite::Create { .. } | PlannedWrite::Sign { .. } => {}
+            PlannedWrite::Create { .. } | PlannedWrite::Sign { .. } | PlannedWrite::Issue { .. } => {}
         }
     }
     victims.sort();

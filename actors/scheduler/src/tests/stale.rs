@@ -57,8 +57,12 @@ proptest! {
             }
         }
         prop_assert_eq!(bound.len(), PODS);
-        prop_assert!(cluster.view.pods.all().all(|pod| {
-            pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) == bound.get(&pod.key().name)
-        }));
+        let node = |key: &podium_types::Key| {
+            let pod = cluster.view.pods.get(key)?;
+            pod.spec.as_ref()?.node_name.clone()
+        };
+        for (pod, expected) in bound {
+            prop_assert_eq!(node(&podium_types::Key::new("default", &pod)), Some(expected));
+        }
     }
 }

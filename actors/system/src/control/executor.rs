@@ -6,7 +6,10 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::{StreamExt, stream};
-use podium_controllers::{PlannedWrite, Refusal, resource::SIGNING_REQUESTS};
+use podium_controllers::{
+    PlannedWrite, Refusal,
+    resource::{SECRETS, SIGNING_REQUESTS},
+};
 use podium_kinds::{Kind, by_resource};
 use podium_machinery::certificates::Request;
 use podium_server::{
@@ -14,7 +17,7 @@ use podium_server::{
     user::User,
     verbs::{Api, DeleteOptions, Patch, Propagation, WriteOptions},
 };
-use podium_types::{ApiError, meta};
+use podium_types::{ApiError, Key, meta};
 use serde_json::json;
 use std::{
     mem::{Discriminant, discriminant},
@@ -23,6 +26,8 @@ use std::{
 
 /// Writes of one plan under way at the same time.
 const PARALLEL: usize = 128;
+/// Life of the token in a Secret, in seconds: as long as a token can have. It dies with the Secret.
+const ENDLESS: i64 = 1 << 32;
 /// The subresource of a pod that gives it a node.
 const BINDING: &str = "binding";
 
@@ -139,6 +144,20 @@ impl Executor {
                 }));
                 let kind = kind(SIGNING_REQUESTS)?;
                 let patched = self.api.patch(&self.user, kind, &key, "status", &patch, &options);
+                Ok(patched.await?.object.revision)
+            }
+            PlannedWrite::Issue { key, uid, revision, account, mut patch } => {
+                let account = Key::new(key.namespace.as_str(), account);
+                let bound = json!({"apiVersion": "v1", "kind": "Secret", "name": key.name, "uid": uid});
+                let request = json!({"spec": {"expirationSeconds": ENDLESS, "boundObjectRef": bound}});
+                let answer = self.api.token(&self.user, &account, &request, &options).await?;
+                let token = answer["status"]["token"].as_str().unwrap_or_default();
+                meta::member_mut(&mut patch, "data").insert("token".to_owned(), BASE64_STANDARD.encode(token).into());
+                let metadata = meta::metadata_mut(&mut patch);
+                metadata.insert("uid".to_owned(), json!(uid));
+                metadata.insert("resourceVersion".to_owned(), json!(revision.to_string()));
+                let patch = Patch::Merge(patch);
+                let patched = self.api.patch(&self.user, kind(SECRETS)?, &key, "", &patch, &options);
                 Ok(patched.await?.object.revision)
             }
             PlannedWrite::Delete { resource, key, uid, revision, propagation, grace } => {

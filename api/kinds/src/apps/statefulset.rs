@@ -4,12 +4,13 @@ use super::workload;
 use crate::{
     Column, Context, Kind, Strategy, Subresource, cells,
     cells::number,
-    json::{at, is_unset, items_mut, remove, set, set_default, text},
+    json::{at, at_mut, is_unset, items, items_mut, remove, set, set_default, text},
     names, persistentvolumeclaim as claim,
     rules::{self, Errors},
 };
 use podium_types::{FieldError, Timestamp};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// Old revisions kept for a rollback.
 const REVISION_HISTORY: i64 = 10;
@@ -84,7 +85,7 @@ impl Strategy for StatefulSet {
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = workload::validate(object, "statefulset", "StatefulSet");
+        let mut errors = workload::validate(&with_claims(object), "statefulset", "StatefulSet");
         let spec = &object["spec"];
         policies(&mut errors, spec);
         strategy(&mut errors, &spec["updateStrategy"]);
@@ -117,6 +118,24 @@ impl Strategy for StatefulSet {
     fn warnings(&self, object: &Value) -> Vec<String> {
         workload::warnings(object)
     }
+}
+
+/// The StatefulSet with the volumes that its pods will have: those of the template, and one for each claim.
+fn with_claims(object: &Value) -> Cow<'_, Value> {
+    let claims = items(at(object, "spec.volumeClaimTemplates"));
+    if claims.is_empty() {
+        return Cow::Borrowed(object);
+    }
+    let mut object = object.clone();
+    if let Some(pod) = at_mut(&mut object, "spec.template.spec") {
+        let mut volumes = items(&pod["volumes"]).to_vec();
+        let names: Vec<Value> = claims.iter().map(|claim| at(claim, "metadata.name").clone()).collect();
+        // A claim takes the place of a volume of the same name.
+        volumes.retain(|volume| !names.contains(&volume["name"]));
+        volumes.extend(names.iter().map(|name| json!({"name": name, "persistentVolumeClaim": {"claimName": name}})));
+        set(pod, "volumes", volumes);
+    }
+    Cow::Owned(object)
 }
 
 /// The spec without what may change.
@@ -203,10 +222,21 @@ mod tests {
         );
     }
 
+    fn mounting(volume: &str) -> Value {
+        let mounts = json!([{"name": volume, "mountPath": "/data"}]);
+        json!({"metadata": {"labels": {"app": "a"}},
+            "spec": {"containers": [{"name": "a", "image": "a:1", "volumeMounts": mounts}]}})
+    }
+
     #[test]
     fn messages() {
         let cases: &[(Value, &[&str])] = &[
             (json!({}), &[]),
+            (json!({"template": mounting("data"), "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}), &[]),
+            (
+                json!({"template": mounting("other"), "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}),
+                &[r#"spec.template.spec.containers[0].volumeMounts[0].name: Not found: "other""#],
+            ),
             (
                 json!({"podManagementPolicy": "Odd"}),
                 &[r#"spec.podManagementPolicy: Invalid value: "Odd": must be 'OrderedReady' or 'Parallel'"#],

@@ -174,7 +174,7 @@ fn tolerations(spec: &mut Value) {
             continue;
         }
         set_default(spec, "tolerations", json!([]));
-        if let Some(list) = spec["tolerations"].as_array_mut() {
+        if let Some(list) = spec.get_mut("tolerations").and_then(Value::as_array_mut) {
             list.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute",
                 "tolerationSeconds": TOLERATION_SECONDS}));
         }

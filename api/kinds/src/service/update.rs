@@ -48,9 +48,19 @@ fn node_ports(spec: &mut Value, old: &Value) {
 
 /// A changed type takes away what it no longer has, unless the client set it anew.
 fn drop_what_the_type_lost(spec: &mut Value, old: &Value) {
-    if wants_cluster_ip(old) && !wants_cluster_ip(spec) && spec["clusterIP"] == old["clusterIP"] && !is_headless(old) {
-        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
-            remove(spec, field);
+    if is_unset(&spec["clusterIP"]) && spec["clusterIPs"] == old["clusterIPs"] {
+        // Whoever takes away the first address means all of them.
+        remove(spec, "clusterIPs");
+    }
+    if wants_cluster_ip(old) && !wants_cluster_ip(spec) {
+        if spec["clusterIP"] == old["clusterIP"] && !is_headless(old) {
+            remove(spec, "clusterIP");
+            remove(spec, "clusterIPs");
+        }
+        for field in ["ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
+            if spec[field] == old[field] {
+                remove(spec, field);
+            }
         }
     }
     if wants_node_ports(old) && !wants_node_ports(spec) {
@@ -108,6 +118,13 @@ mod tests {
             "ports": [{"port": 80, "protocol": "TCP"}]});
         assert_eq!(updated(new.clone(), old.clone()), plain);
         new["type"] = json!("ExternalName");
-        assert_eq!(updated(new, old), json!({"type": "ExternalName", "ports": [{"port": 80, "protocol": "TCP"}]}));
+        let named = json!({"type": "ExternalName", "ports": [{"port": 80, "protocol": "TCP"}]});
+        assert_eq!(updated(new.clone(), old.clone()), named);
+        remove(&mut new, "clusterIP");
+        let mut old = old;
+        for spec in [&mut new, &mut old] {
+            set(spec, "ipFamilies", json!(["IPv4"]));
+        }
+        assert_eq!(updated(new, old), named);
     }
 }

@@ -44,8 +44,8 @@ fn put(made: &mut Map<String, Value>, field: &Field, value: wire::Wire<'_>, dept
         }
         ty => {
             let item = one(ty, value, depth)?;
-            // Go writes a string that is not behind a pointer even when it is empty.
-            let absent = item.is_null() || !field.pointer && !field.required && item == "";
+            // Go writes what is not behind a pointer even when it is empty; its JSON leaves that out.
+            let absent = item.is_null() || !field.pointer && !field.required && is_zero(&item);
             if absent {
                 made.remove(field.name);
             } else {
@@ -54,6 +54,11 @@ fn put(made: &mut Map<String, Value>, field: &Field, value: wire::Wire<'_>, dept
         }
     }
     Ok(())
+}
+
+/// Whether Go's JSON omits it (`omitempty`): its type's zero value.
+fn is_zero(item: &Value) -> bool {
+    item == "" || *item == false || *item == 0
 }
 
 /// A message whose only field is a list of strings.

@@ -71,13 +71,19 @@ fn lists_and_frames_hold_their_objects() {
 }
 
 #[test]
-fn empty_strings_mean_what_go_means() {
+fn zero_values_mean_what_go_means() {
     let claim = registry::by_kind("v1", "PersistentVolumeClaim").expect("PersistentVolumeClaim");
     let object = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a", "namespace": ""},
         "spec": {"storageClassName": "", "volumeName": ""}});
     let made = decode(&encode_as(&object, claim)).expect("decodes");
     assert_eq!(made["metadata"], json!({"name": "a"}));
     assert_eq!(made["spec"], json!({"storageClassName": ""}));
+    let service = registry::by_kind("v1", "Service").expect("Service");
+    let object = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {
+        "publishNotReadyAddresses": false, "healthCheckNodePort": 0, "allocateLoadBalancerNodePorts": false,
+        "ports": [{"port": 0}]}});
+    let made = decode(&encode_as(&object, service)).expect("decodes");
+    assert_eq!(made["spec"], json!({"allocateLoadBalancerNodePorts": false, "ports": [{"port": 0}]}));
 }
 
 #[test]

@@ -74,7 +74,8 @@ fn ports(
 ) {
     let range = api.allocator().config().node_ports.clone();
     // What is asked for goes first, so that a port found for another entry does not take it.
-    let list = service["spec"]["ports"].as_array_mut().map_or(&mut [][..], Vec::as_mut_slice);
+    let list = service.pointer_mut("/spec/ports").and_then(Value::as_array_mut);
+    let list = list.map_or(&mut [][..], Vec::as_mut_slice);
     for (i, port) in list.iter().enumerate() {
         let Some(number) = port["nodePort"].as_u64().filter(|n| *n > 0) else { continue };
         let field = format!("spec.ports[{i}].nodePort");

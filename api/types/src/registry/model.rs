@@ -69,7 +69,7 @@ pub struct Field {
     pub tag: u32,
     /// Whether the API demands it.
     pub required: bool,
-    /// Whether a string of protobuf is a value even when empty.
+    /// Whether the zero value of protobuf (empty, 0, false) is a value, not an absence.
     pub pointer: bool,
     /// Whether protobuf wraps the list in a message with `items`.
     pub wrapped: bool,
