@@ -1,6 +1,6 @@
 //! What every controller is.
 
-use crate::{Plan, View};
+use crate::{Plan, Refusal, View};
 use podium_machinery::state::Event;
 use podium_types::{Key, Timestamp};
 
@@ -49,4 +49,9 @@ pub trait Controller: Send + Sync {
     fn all_keys(&self, view: &View) -> Vec<Key>;
     /// What to do for `key`. Must be a function of its arguments alone.
     fn decide(&self, view: &View, key: &Key, now: Timestamp, ids: &mut Ids) -> Plan;
+    /// What to tell of writes of the last plan for `key` that the server refused; the key is
+    /// decided again after a pause in any case.
+    fn refused(&self, _view: &View, _key: &Key, _now: Timestamp, _refusals: &[Refusal]) -> Plan {
+        Plan::default()
+    }
 }

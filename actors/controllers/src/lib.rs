@@ -26,6 +26,7 @@ pub mod plan;
 pub mod podgc;
 pub mod pods;
 pub mod quantity;
+pub mod refusal;
 pub mod replicaset;
 pub mod resource;
 pub mod resourcequota;
@@ -46,6 +47,7 @@ pub mod write;
 
 pub use controller::{Controller, Ids};
 pub use plan::{EventRecord, Plan, PlannedWrite};
+pub use refusal::{Refusal, Verb};
 pub use resources::Resources;
 pub use view::View;
 
@@ -75,6 +77,7 @@ pub fn all(ca: &str, pod_cidr: &str) -> Result<Vec<Box<dyn Controller>>, String>
         Box::new(endpoints::EndpointSliceController),
         Box::new(servicecidr::RangeController),
         Box::new(servicecidr::AddressController),
+        Box::new(endpoints::EndpointSliceMirroringController),
         Box::new(namespace::NamespaceController),
         Box::new(serviceaccount::ServiceAccountController),
         Box::new(rootca::RootCaController::new(ca)),

@@ -1,9 +1,9 @@
 //! A cluster in memory for tests: applies plans as the server would, and plays the kubelet.
 
-use crate::{Controller, Ids, Plan, PlannedWrite, View, resource};
+use crate::{Controller, EventRecord, Ids, Plan, PlannedWrite, Refusal, View, resource};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use podium_machinery::state::{Body, Change, Event, Object};
-use podium_types::{Key, Timestamp};
+use podium_types::{ApiError, Key, Timestamp};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -74,7 +74,7 @@ impl Model {
         if object["spec"] != spec {
             object["metadata"]["generation"] = json!(object["metadata"]["generation"].as_i64().unwrap_or(1) + 1);
         }
-        // What nobody keeps any more needs only its finalizers to go, too.
+        // What is deleted needs only its finalizers to go, too; a pod also its kubelet to let it go.
         let gone = object["metadata"]["deletionGracePeriodSeconds"] == 0;
         let held = podium_types::meta::finalizers(&object).next().is_some();
         self.put(resource, object, if gone && !held { Change::Deleted } else { Change::Modified });
@@ -96,13 +96,24 @@ impl Model {
         }
     }
 
-    /// Applies a plan up to the first write that `refuse` turns down.
-    pub fn apply(&mut self, plan: &Plan, mut refuse: impl FnMut() -> bool) {
+    /// Applies a plan up to the first write that `refuse` turns down, or that has lost a race.
+    fn carry_out(
+        &mut self,
+        plan: &Plan,
+        refuse: &mut impl FnMut(&PlannedWrite) -> Option<ApiError>,
+    ) -> Option<Refusal> {
         for write in &plan.writes {
-            if refuse() || !self.write(write) {
-                return;
+            let (verb, resource, key) = write.target();
+            let refused = match refuse(write) {
+                Some(error) => Some(error),
+                None if self.write(write) => None,
+                None => Some(ApiError::new(409, "Conflict", "not as it was seen")),
+            };
+            if let Some(error) = refused {
+                return Some(Refusal { verb, resource, key, error });
             }
         }
+        None
     }
 
     fn write(&mut self, write: &PlannedWrite) -> bool {
@@ -153,7 +164,14 @@ impl Model {
         }
     }
 
-    /// Decides every key of a controller once and applies the plans; how many writes there were.
+    /// Applies a plan up to the first write that `refuse` turns down.
+    pub fn apply(&mut self, plan: &Plan, mut refuse: impl FnMut() -> bool) {
+        let killed = ApiError::new(503, "ServiceUnavailable", "killed");
+        let _ = self.carry_out(plan, &mut |_| refuse().then(|| killed.clone()));
+    }
+
+    /// Decides every key of a controller once and applies the plans, of which `refuse` cuts some
+    /// short, as when the controller is killed; how many writes there were.
     pub fn run(&mut self, controller: &dyn Controller, mut refuse: impl FnMut() -> bool) -> usize {
         let mut writes = 0;
         for key in controller.all_keys(&self.view) {
@@ -162,6 +180,30 @@ impl Model {
             self.apply(&plan, &mut refuse);
         }
         writes
+    }
+
+    /// The same with a server that refuses writes, and a controller that hears of it; how many
+    /// writes there were, and the events that were recorded.
+    pub fn run_refused(
+        &mut self,
+        controller: &dyn Controller,
+        mut refuse: impl FnMut(&PlannedWrite) -> Option<ApiError>,
+    ) -> (usize, Vec<EventRecord>) {
+        let (mut writes, mut events) = (0, Vec::new());
+        for key in controller.all_keys(&self.view) {
+            let plan = controller.decide(&self.view, &key, self.now, &mut self.ids);
+            writes += plan.writes.len();
+            match self.carry_out(&plan, &mut refuse) {
+                None => events.extend(plan.events),
+                Some(refusal) => {
+                    let told = controller.refused(&self.view, &key, self.now, &[refusal]);
+                    writes += told.writes.len();
+                    let _ = self.carry_out(&told, &mut |_| None);
+                    events.extend(told.events);
+                }
+            }
+        }
+        (writes, events)
     }
 
     pub fn set_ready(&mut self, pod: &Value, ready: bool) {

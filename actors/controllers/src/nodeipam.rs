@@ -1,6 +1,7 @@
 //! Gives every node a /24 of the cluster's pod network.
 
 use crate::{Controller, Ids, Plan, View, resource, write};
+use k8s_openapi::api::core::v1::Node;
 use podium_machinery::state::Event;
 use podium_types::{Key, Timestamp};
 use serde_json::json;
@@ -9,7 +10,9 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 /// Length of the prefix that a node gets.
 const NODE_PREFIX: u8 = 24;
 
-/// How many nodes one decision serves at most; its own writes wake it again.
+/// Reason where all networks are taken.
+const NOT_AVAILABLE: &str = "CIDRNotAvailable";
+/// How many nodes one decision serves at most; the next one goes on.
 pub const BURST_LIMIT: usize = 500;
 
 /// The controller of `spec.podCIDR`. One key for all nodes: two decisions at once could give
@@ -46,6 +49,11 @@ impl NodeIpamController {
     }
 }
 
+/// Whether a node has no network.
+fn without(node: &Node) -> bool {
+    node.spec.as_ref().and_then(|spec| spec.pod_cidr.as_deref()).is_none_or(str::is_empty)
+}
+
 /// Base and length of an IPv4 network.
 fn parse(cidr: &str) -> Option<(u32, u8)> {
     let (address, prefix) = cidr.split_once('/')?;
@@ -65,24 +73,24 @@ impl Controller for NodeIpamController {
     fn watches(&self) -> &'static [&'static str] {
         &[resource::NODES]
     }
-    fn keys(&self, _view: &View, _resource: &str, _event: &Event) -> Vec<Key> {
-        vec![Key::default()]
+    fn keys(&self, view: &View, _resource: &str, event: &Event) -> Vec<Key> {
+        // Heartbeats of nodes that have to wait for a network wake no one.
+        let waits = view.nodes.get(&event.object.key).is_none_or(|node| without(node) && event.previous.is_none());
+        if waits { vec![Key::default()] } else { Vec::new() }
     }
     fn all_keys(&self, _view: &View) -> Vec<Key> {
         vec![Key::default()]
     }
-    fn decide(&self, view: &View, _key: &Key, _now: Timestamp, _ids: &mut Ids) -> Plan {
+    fn decide(&self, view: &View, _key: &Key, now: Timestamp, _ids: &mut Ids) -> Plan {
         let mut plan = Plan::default();
-        let without = |cidr: Option<&str>| cidr.is_none_or(str::is_empty);
-        let mut waiting = view
-            .nodes
-            .all()
-            .filter(|node| !node.deleting() && without(node.spec.as_ref().and_then(|spec| spec.pod_cidr.as_deref())));
+        let waiting = view.nodes.all().filter(|node| !node.deleting() && without(node));
         let mut free = self.free(view);
-        for node in waiting.by_ref().take(BURST_LIMIT) {
+        for node in waiting.take(BURST_LIMIT) {
             let Some(cidr) = free.next() else {
-                plan.note = format!("CIDRNotAvailable: no network is left for node {}", node.key());
-                break;
+                plan.note = format!("{NOT_AVAILABLE}: no network is left for node {}", node.key());
+                let message = format!("Node {} status is now: {NOT_AVAILABLE}", node.key().name);
+                plan.events.push(write::event(node, "Normal", NOT_AVAILABLE, message));
+                continue;
             };
             let patch = json!({"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}});
             let mut write = write::patch(resource::NODES, "", node, patch);
@@ -90,6 +98,8 @@ impl Controller for NodeIpamController {
             write.any_revision();
             plan.writes.push(write);
         }
+        // A burst leaves some out.
+        plan.wake_at = (plan.writes.len() >= BURST_LIMIT).then_some(now);
         plan
     }
 }

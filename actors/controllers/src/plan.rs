@@ -1,5 +1,6 @@
 //! What a decision asks for.
 
+use crate::{Verb, resource};
 use podium_machinery::certificates::Validity;
 use podium_types::{Key, Timestamp};
 use serde_json::Value;
@@ -18,6 +19,9 @@ pub struct Plan {
     pub note: String,
     /// Attempts that were made, by who made them and how they ended; for metrics.
     pub attempts: BTreeMap<(String, &'static str), u64>,
+    /// Pods that fit nowhere, by uid: to be noted in the view, with the newest of its moves that
+    /// was known, once the plan is carried out.
+    pub tried: BTreeMap<String, u64>,
 }
 
 /// One write; every one carries a precondition.
@@ -112,6 +116,16 @@ pub struct EventRecord {
 }
 
 impl PlannedWrite {
+    /// What it does, to which object of which kind.
+    pub fn target(&self) -> (Verb, &'static str, Key) {
+        match self {
+            Self::Create { resource, object, .. } => (Verb::Create, resource, podium_types::meta::key(object)),
+            Self::Patch { resource, key, .. } => (Verb::Update, resource, key.clone()),
+            Self::Delete { resource, key, .. } => (Verb::Delete, resource, key.clone()),
+            Self::Sign { key, .. } => (Verb::Update, resource::SIGNING_REQUESTS, key.clone()),
+            Self::Issue { key, .. } => (Verb::Update, resource::SECRETS, key.clone()),
+        }
+    }
     /// Drops the revision from a patch or delete: only the uid must hold. For plans that
     /// write an object twice, and for fields that no one else may set.
     pub fn any_revision(&mut self) {

@@ -57,6 +57,9 @@ pub const CLUSTER_ROLE_BINDINGS: &str = "clusterrolebindings.rbac.authorization.
 /// CertificateSigningRequests.
 pub const SIGNING_REQUESTS: &str = "certificatesigningrequests.certificates.k8s.io";
 
+/// What pods with volumes wait for.
+pub const STORAGE: &[&str] = &[CLAIMS, VOLUMES, STORAGE_CLASSES, "csinodes.storage.k8s.io"];
+
 const WELL_KNOWN: &[&str] = &[
     PODS,
     NODES,

@@ -4,9 +4,9 @@
 //! off the view: no state is kept, and an event that helps no one wakes no one.
 
 use crate::report::{GATED, SCHEDULED};
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use podium_controllers::{View, pods, resource, view::Item};
-use podium_machinery::state::{Change, Event};
+use podium_machinery::state::Event;
 use serde_json::Value;
 
 /// How many waiting pods are asked at most; beyond that the event is taken to help.
@@ -34,47 +34,41 @@ pub fn helps(view: &View, names: &[&str], resource: &str, event: &Event) -> bool
     }
     match resource {
         resource::PODS => pod(view, names, event),
-        resource::NODES => node(event),
-        resource::NAMESPACES => changed(event, "/metadata/labels") && any(view, names, COMPANY),
+        resource::NODES => view.moves.nodes == event.revision,
+        resource::NAMESPACES => view.moves.namespaces == event.revision && any(view, names, COMPANY),
         _ => any(view, names, STORAGE),
     }
 }
 
 fn pod(view: &View, names: &[&str], event: &Event) -> bool {
-    let new = view.pods.get(&event.object.key);
-    match new {
-        Some(pod) if event.change != Change::Deleted && pods::node(pod).is_none() && !pods::terminal(pod) => {
-            fresh(pod) || changed(event, "/metadata/labels")
-        }
-        Some(pod) if event.change != Change::Deleted && !pods::terminal(pod) => {
-            let came = event.previous.as_ref().is_none_or(|old| old.value()["spec"]["nodeName"].is_null());
-            let smaller = changed(event, "/spec/containers");
-            ((came || changed(event, "/metadata/labels")) && any(view, names, COMPANY))
-                || (smaller && any(view, names, ROOM))
-                || (pod.deleting() && changed(event, "/metadata/deletionTimestamp") && any(view, names, COMPANY))
-        }
-        _ => any(view, names, ROOM),
+    if let Some(pod) = view.pods.get(&event.object.key).filter(|pod| pods::node(pod).is_none() && !pods::terminal(pod))
+    {
+        return fresh(pod) || changed(event, "/metadata/labels");
     }
+    (view.moves.room == event.revision && any(view, names, ROOM))
+        || (view.moves.company == event.revision && any(view, names, COMPANY))
+}
+
+/// The newest revision at which something changed that this pod waits for.
+pub fn moved(view: &View, pod: &Pod) -> u64 {
+    let moves = &view.moves;
+    let Some(reasons) = reasons(pod) else { return moves.newest() };
+    let says = |words: &[&str]| words.iter().any(|word| reasons.contains(word));
+    let mut newest = moves.nodes;
+    for (words, revision) in
+        [(ROOM, moves.room), (COMPANY, moves.company.max(moves.namespaces)), (STORAGE, moves.storage)]
+    {
+        if says(words) {
+            newest = newest.max(revision);
+        }
+    }
+    newest
 }
 
 /// Whether the scheduler has not yet said anything about the pod as it now is.
 pub fn fresh(pod: &Item<Pod>) -> bool {
     let told = pods::condition(pod, SCHEDULED).filter(|condition| condition.status == "False");
     told.is_none_or(|told| told.observed_generation != pod.meta().generation || told.reason.as_deref() == Some(GATED))
-}
-
-/// A node that is new, or offers, is called or repels something else than before.
-fn node(event: &Event) -> bool {
-    let Some(old) = &event.previous else { return true };
-    let read = |json: &[u8]| serde_json::from_slice::<Node>(json).ok();
-    let (Some(old), Some(new)) = (read(&old.json), read(&event.object.json)) else { return true };
-    let facts = |node: &Node| {
-        let allocatable = node.status.as_ref().and_then(|status| status.allocatable.clone());
-        let spec = node.spec.as_ref();
-        let taints = spec.and_then(|spec| spec.taints.clone());
-        (node.metadata.labels.clone(), allocatable, taints, spec.and_then(|spec| spec.unschedulable).unwrap_or(false))
-    };
-    event.change == Change::Deleted || facts(&old) != facts(&new)
 }
 
 fn changed(event: &Event, pointer: &str) -> bool {
@@ -89,12 +83,17 @@ fn any(view: &View, names: &[&str], words: &[&str]) -> bool {
     let mut asked = 0;
     for pod in keys.filter_map(|key| view.pods.get(key)) {
         asked += 1;
-        let message = pods::condition(pod, SCHEDULED).and_then(|condition| condition.message.as_deref());
-        // What follows is about evictions, and says the same in other words.
-        let reasons = message.map(|message| message.split(" preemption: ").next().unwrap_or(message));
+        let reasons = reasons(pod);
         if asked > ASKED_LIMIT || reasons.is_none_or(|reasons| words.iter().any(|word| reasons.contains(word))) {
             return true;
         }
     }
     false
+}
+
+/// What the pod says about why it waits.
+fn reasons(pod: &Pod) -> Option<&str> {
+    let message = pods::condition(pod, SCHEDULED)?.message.as_deref()?;
+    // What follows is about evictions, and says the same in other words.
+    message.split(" preemption: ").next()
 }

@@ -2,11 +2,13 @@
 //!
 //! A [`batch`] places pods one after the other on a [`board`] of nodes, each pod seeing
 //! those before it; [`Scheduler`] turns that into a plan. Deliberately absent: state kept
-//! between decisions; what a pod waits for is read off its own condition ([`hint`]).
+//! between decisions; what a pod waits for is read off its own condition ([`hint`]), and how
+//! long off the view's account of vain attempts ([`backoff`]).
 
 mod advice;
 mod affinity;
 mod ask;
+mod backoff;
 mod batch;
 mod board;
 mod claims;

@@ -1,11 +1,12 @@
 //! The scheduler as a controller: one key, the queue of pods that wait for a node.
 //!
 //! Every decision places as many pods as fit into one batch, the most important first. A pod
-//! that fits nowhere is looked at again when something changes that could help it; a pod
-//! that was looked at before never keeps a new one waiting for long, since only so many of
-//! them are tried at once, taking turns.
+//! that fits nowhere is looked at again when something has changed that could help it, the
+//! later the more often that was in vain; a pod that was looked at before never keeps a new
+//! one waiting for long, since only so many of them are tried at once, taking turns.
 
 use crate::{
+    backoff::{self, Turn},
     batch::{Batch, Placement},
     hint,
     profile::Profile,
@@ -25,9 +26,6 @@ pub const ROOM_LIMIT: usize = 64;
 pub const RETRY_LIMIT: usize = 1000;
 /// Seconds between the turns of more refused pods than that.
 pub const TURN_SECONDS: i64 = 1;
-/// Seconds after which pods that fit nowhere are looked at again in any case.
-pub const RETRY_SECONDS: i64 = 300;
-
 /// Binds pods that name one of its profiles.
 pub struct Scheduler;
 
@@ -45,13 +43,16 @@ impl Controller for Scheduler {
             resource::PODS,
             resource::NODES,
             resource::NAMESPACES,
-            "persistentvolumeclaims",
+            resource::CLAIMS,
             "persistentvolumes",
             "storageclasses.storage.k8s.io",
             "csinodes.storage.k8s.io",
         ]
     }
     fn keys(&self, view: &View, resource: &str, event: &Event) -> Vec<Key> {
+        if view.pending.keys().next().is_none() {
+            return Vec::new();
+        }
         let profiles = settings::profiles(view);
         let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
         if hint::helps(view, &names, resource, event) { vec![queue()] } else { Vec::new() }
@@ -65,7 +66,15 @@ impl Controller for Scheduler {
         let waiting = profiles.iter().flat_map(|profile| view.pending.get(&profile.name));
         let (gated, waiting): (Vec<_>, Vec<_>) =
             waiting.filter_map(|key| view.pods.get(key)).partition(|pod| gated(pod));
-        let (turns, left) = in_turn(waiting, ids);
+        let (mut ready, mut later) = (Vec::new(), None);
+        for pod in waiting {
+            match backoff::turn(view, pod, now) {
+                _ if hint::fresh(pod) => ready.push(pod),
+                Turn::Due => ready.push(pod),
+                Turn::Backoff(at) | Turn::Idle(at) => later = time::earliest(later, Some(at)),
+            }
+        }
+        let (turns, left) = in_turn(ready, ids);
         let mut round = Round { view, profiles: &profiles, now, plan: &mut plan, bound: 0, failed: 0 };
         let done = round.run(&turns, ids);
         let (bound, failed) = (round.bound, round.failed);
@@ -75,8 +84,9 @@ impl Controller for Scheduler {
         } else if left > 0 {
             plan.wake_at = time::after(now, TURN_SECONDS);
         } else if failed > 0 {
-            plan.wake_at = time::after(now, RETRY_SECONDS);
+            plan.wake_at = time::after(now, backoff::FLUSH_SECONDS);
         }
+        plan.wake_at = time::earliest(plan.wake_at, later);
         if bound + failed > 0 {
             plan.note = format!("{} pods waiting: {bound} bound, {failed} fit nowhere", turns.len() + left);
         }
@@ -119,6 +129,7 @@ impl Round<'_> {
                 Some(Placement::Failure(failure)) => {
                     self.failed += 1;
                     self.attempted(pod, "unschedulable");
+                    self.plan.tried.insert(pod.uid().to_owned(), self.view.moves.newest());
                     rooms += usize::from(failure.victims.iter().any(|victim| !victim.deleting()));
                     report::fail(pod, &failure, pods::scheduler(pod), self.now, &mut after);
                 }

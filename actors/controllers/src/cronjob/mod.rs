@@ -8,7 +8,7 @@ mod schedule;
 
 pub use schedule::{Schedule, zone};
 
-use crate::{Controller, Ids, Plan, View, job, owners, resource, time, view::Item, write};
+use crate::{Controller, Ids, Plan, Refusal, View, job, owners, refusal, resource, time, view::Item, write};
 use jiff::tz::TimeZone;
 use k8s_openapi::api::{
     batch::v1::{CronJob, CronJobSpec, CronJobStatus, Job},
@@ -62,6 +62,15 @@ impl Controller for CronJobController {
         let status = write::status(resource::CRON_JOBS, cron, current, &draft.status);
         draft.plan.writes.splice(0..0, status);
         draft.plan
+    }
+    fn refused(&self, view: &View, key: &Key, _now: Timestamp, refusals: &[Refusal]) -> Plan {
+        let item = view.cron_jobs.get(key).into_iter();
+        let events = item
+            .flat_map(|item| {
+                refusal::event(item, refusals, |refusal| format!("Error creating job: {}", refusal.error.message))
+            })
+            .collect();
+        Plan { events, ..Plan::default() }
     }
 }
 

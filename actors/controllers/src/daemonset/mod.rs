@@ -8,7 +8,10 @@ mod placing;
 mod rollout;
 mod status;
 
-use crate::{Controller, Ids, Plan, View, history::History, owners, pods, resource, selector, time, view::Item, write};
+use crate::{
+    Controller, Ids, Plan, Refusal, View, history::History, owners, pods, refusal, resource, selector, time,
+    view::Item, write,
+};
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, DaemonSetSpec},
     core::v1::Pod,
@@ -65,6 +68,11 @@ impl Controller for DaemonSetController {
             draft.act(ids);
         }
         draft.finish(&owned)
+    }
+    fn refused(&self, view: &View, key: &Key, _now: Timestamp, refusals: &[Refusal]) -> Plan {
+        let item = view.daemon_sets.get(key).into_iter();
+        let events = item.flat_map(|item| refusal::event(item, refusals, Refusal::message)).collect();
+        Plan { events, ..Plan::default() }
     }
 }
 

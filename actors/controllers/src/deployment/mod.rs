@@ -14,7 +14,9 @@ mod scale;
 mod sets;
 mod status;
 
-use crate::{Controller, Ids, Plan, PlannedWrite, View, owners, resource, selector, view::Item, write};
+use crate::{
+    Controller, Ids, Plan, PlannedWrite, Refusal, View, owners, refusal, resource, selector, view::Item, write,
+};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use podium_machinery::state::Event;
 use podium_types::{Key, Timestamp};
@@ -59,7 +61,23 @@ impl Controller for DeploymentController {
         }
         draft.finish(now)
     }
+    fn refused(&self, view: &View, key: &Key, now: Timestamp, refusals: &[Refusal]) -> Plan {
+        let mut plan = Plan::default();
+        let Some(deployment) = view.deployments.get(key) else { return plan };
+        let Some((refusal, "FailedCreate")) = refusal::news(refusals) else { return plan };
+        let mut status = deployment.status.clone().unwrap_or_default();
+        let message = format!("Failed to create new replica set {:?}: {}", refusal.key.name, refusal.error.message);
+        let list = status.conditions.get_or_insert_default();
+        conditions::set(list, conditions::make("Progressing", "False", SET_REFUSED, &message, now));
+        let current = deployment.status.as_ref();
+        plan.writes.extend(write::status(resource::DEPLOYMENTS, deployment, current, &status));
+        plan.events.push(write::event(deployment, "Warning", SET_REFUSED, message));
+        plan
+    }
 }
+
+/// Reason where the server would not make a ReplicaSet.
+const SET_REFUSED: &str = "ReplicaSetCreateError";
 
 /// A decision in the making: the ReplicaSets as they will be, and what is planned.
 struct Draft<'a> {

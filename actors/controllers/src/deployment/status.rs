@@ -1,8 +1,8 @@
 //! `status` of a Deployment: counts, and whether it is available and progressing.
 
 use super::{Draft, bounds::bounds, conditions};
-use crate::time;
-use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus};
+use crate::{replicaset::FAILURE, time};
+use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus, ReplicaSet};
 use podium_types::Timestamp;
 
 const PROGRESSING: &str = "Progressing";
@@ -18,6 +18,7 @@ impl Draft<'_> {
         let mut list = self.deployment.status.as_ref().and_then(|s| s.conditions.clone()).unwrap_or_default();
         let wake_at = if self.deployment.deleting() { None } else { self.progress(&status, &mut list, now) };
         self.availability(&status, &mut list, now);
+        self.failure(&mut list);
         status.conditions = Some(list).filter(|list| !list.is_empty());
         (status, wake_at)
     }
@@ -64,6 +65,26 @@ impl Draft<'_> {
         } else {
             let message = "Deployment does not have minimum availability.";
             conditions::make("Available", "False", "MinimumReplicasUnavailable", message, now)
+        };
+        conditions::set(list, condition);
+    }
+
+    /// Repeats what a ReplicaSet says about pods that could not be made or deleted, the new one first.
+    fn failure(&self, list: &mut Vec<DeploymentCondition>) {
+        let said = |set: &ReplicaSet| {
+            let conditions = set.status.as_ref()?.conditions.as_ref()?;
+            conditions.iter().find(|condition| condition.type_ == FAILURE).cloned()
+        };
+        let Some(said) = self.sets.new.iter().chain(&self.sets.old).find_map(|member| said(member.set)) else {
+            return list.retain(|condition| condition.type_ != FAILURE);
+        };
+        let condition = DeploymentCondition {
+            type_: said.type_,
+            status: said.status,
+            reason: said.reason,
+            message: said.message,
+            last_update_time: said.last_transition_time.clone(),
+            last_transition_time: said.last_transition_time,
         };
         conditions::set(list, condition);
     }

@@ -3,7 +3,11 @@
 //! Endpoints stay in the slice they are in, so that a change of one pod rewrites one slice.
 //! Made for Services with a selector only; IPv4 only.
 
-use super::address::{self, Backend, Port};
+use super::{
+    address::{self, Backend, Port},
+    hints,
+    ports::{self, MANAGED_LABEL, SERVICE_LABEL},
+};
 use crate::{Controller, Ids, Plan, View, owners, resource, view::Item, write};
 use k8s_openapi::api::{
     core::v1::{Service, ServiceSpec},
@@ -16,8 +20,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Endpoints per slice, as Kubernetes has it by default (KEP-752).
 pub const SLICE_LIMIT: usize = 100;
-const SERVICE_LABEL: &str = "kubernetes.io/service-name";
-const MANAGED_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
 
@@ -46,7 +48,7 @@ impl Controller for EndpointSliceController {
         view.services.all().map(|service| service.key().clone()).collect()
     }
     fn decide(&self, view: &View, key: &Key, _now: Timestamp, ids: &mut Ids) -> Plan {
-        let slices = managed(view, key);
+        let slices = ports::managed(view, key, MANAGER);
         let mut plan = Plan::default();
         let service = view.services.get(key).filter(|service| !service.deleting());
         let Some((service, spec)) = service.and_then(|s| Some((s, address::selecting(s)?))) else {
@@ -61,13 +63,6 @@ impl Controller for EndpointSliceController {
         settle(service, spec, slices, wanted, ids, &mut plan);
         plan
     }
-}
-
-fn managed<'a>(view: &'a View, service: &Key) -> Vec<&'a Arc<Item<EndpointSlice>>> {
-    let service = service.to_string();
-    let slices = view.slices_by_service.get(&service).filter_map(|key| view.endpoint_slices.get(key));
-    let ours = |slice: &&Arc<Item<EndpointSlice>>| slice.object.labels.get(MANAGED_LABEL).is_some_and(|m| m == MANAGER);
-    slices.filter(|slice| ours(slice) && !slice.deleting()).collect()
 }
 
 /// Endpoints by the uid of their pod, for each set of ports.
@@ -102,6 +97,7 @@ fn endpoint(view: &View, backend: &Backend<'_>, service: &Item<Service>) -> Valu
     if let Some(name) = address::hostname(pod, &service.key().name) {
         endpoint["hostname"] = json!(name);
     }
+    hints::give(&mut endpoint, service.spec.as_ref().and_then(|spec| spec.traffic_distribution.as_deref()));
     endpoint
 }
 
@@ -118,8 +114,8 @@ fn settle(
     let labels = labels(service, spec);
     let mut unused: Vec<_> = slices;
     for (ports, mut missing) in wanted {
-        let ports_value = ports_value(&ports);
-        let (same, other): (Vec<_>, Vec<_>) = unused.into_iter().partition(|slice| slice_ports(slice) == ports);
+        let ports_value = ports::value(&ports);
+        let (same, other): (Vec<_>, Vec<_>) = unused.into_iter().partition(|slice| ports::of_slice(slice) == ports);
         unused = other;
         // Kept endpoints, in their slices' own order.
         let mut kept: Vec<(&Arc<Item<EndpointSlice>>, Vec<Value>)> = Vec::new();
@@ -162,35 +158,6 @@ fn labels(service: &Item<Service>, spec: &ServiceSpec) -> Value {
         labels.insert(HEADLESS_LABEL.to_owned(), json!(""));
     }
     labels.into()
-}
-
-fn slice_ports(slice: &EndpointSlice) -> Vec<Port> {
-    let mut ports: Vec<_> = slice.ports.iter().flatten().map(port_of).collect();
-    ports.sort();
-    ports
-}
-
-fn port_of(port: &k8s_openapi::api::discovery::v1::EndpointPort) -> Port {
-    Port {
-        name: port.name.clone().unwrap_or_default(),
-        port: port.port,
-        protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
-        app_protocol: port.app_protocol.clone(),
-    }
-}
-
-fn ports_value(ports: &[Port]) -> Value {
-    let list = ports.iter().map(|port| {
-        let mut value = json!({"name": port.name, "protocol": port.protocol});
-        if let Some(number) = port.port {
-            value["port"] = json!(number);
-        }
-        if let Some(protocol) = &port.app_protocol {
-            value["appProtocol"] = json!(protocol);
-        }
-        value
-    });
-    Value::Array(list.collect())
 }
 
 fn create(

@@ -17,7 +17,10 @@ mod verdict;
 pub use conditions::{COMPLETE, FAILED, end};
 pub use indexes::Indexes;
 
-use crate::{Controller, Ids, Plan, PlannedWrite, View, owners, pods, resource, selector, time, view::Item, write};
+use crate::{
+    Controller, Ids, Plan, PlannedWrite, Refusal, View, owners, pods, refusal, resource, selector, time, view::Item,
+    write,
+};
 use k8s_openapi::api::{
     batch::v1::{Job, JobSpec, JobStatus},
     core::v1::Pod,
@@ -77,6 +80,11 @@ impl Controller for JobController {
         let mut draft = Draft::new(view, job, spec, own.pods, now, plan);
         draft.act(ids);
         draft.finish()
+    }
+    fn refused(&self, view: &View, key: &Key, _now: Timestamp, refusals: &[Refusal]) -> Plan {
+        let item = view.jobs.get(key).into_iter();
+        let events = item.flat_map(|item| refusal::event(item, refusals, Refusal::message)).collect();
+        Plan { events, ..Plan::default() }
     }
 }
 

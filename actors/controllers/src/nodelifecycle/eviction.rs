@@ -50,10 +50,7 @@ fn stay(pod: &Pod, node: &Node) -> Stay {
 fn evict(pod: &Item<Pod>, now: Timestamp, plan: &mut Plan) {
     let message = "Taint manager: deleting due to NoExecute taint";
     let conditions = pods::disrupted(pod, "DeletionByTaintManager", message, now);
-    let mut status = write::patch(resource::PODS, "status", pod, json!({"status": {"conditions": conditions}}));
-    // The pod may have been marked not ready earlier in this plan; its conditions are replaced whole.
-    status.any_revision();
-    plan.writes.push(status);
+    plan.writes.push(write::patch(resource::PODS, "status", pod, json!({"status": {"conditions": conditions}})));
     plan.writes.push(write::delete(resource::PODS, pod));
     let message = format!("Marking for deletion Pod {}", pod.key());
     plan.events.push(write::event(pod, "Normal", "TaintManagerEviction", message));

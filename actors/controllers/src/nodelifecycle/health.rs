@@ -3,6 +3,7 @@
 use super::{GRACE_SECONDS, LEASE_NAMESPACE};
 use crate::{Plan, View, pods, resource, time, view::Item, write};
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
+use podium_machinery::state::Event;
 use podium_types::{Key, Timestamp};
 use serde_json::json;
 
@@ -12,6 +13,20 @@ const WATCHED: &[&str] = &["Ready", "MemoryPressure", "DiskPressure", "PIDPressu
 pub fn condition<'a>(node: &'a Node, kind: &str) -> &'a str {
     let list = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     list.iter().find(|condition| condition.type_ == kind).map_or("", |condition| &condition.status)
+}
+
+/// Since when the node is as ready as it is.
+pub fn since(node: &Node) -> Option<Timestamp> {
+    let list = node.status.as_ref()?.conditions.as_deref()?;
+    let ready = list.iter().find(|condition| condition.type_ == "Ready")?;
+    ready.last_transition_time.as_ref().map(|time| time.0)
+}
+
+/// Whether an event made a node ready, or not ready any more.
+pub fn turned(view: &View, event: &Event) -> bool {
+    let is = view.nodes.get(&event.object.key).is_some_and(|node| ready(node));
+    let old = event.previous.as_ref().and_then(|old| serde_json::from_slice::<Node>(&old.json).ok());
+    old.is_some_and(|node| ready(&node)) != is
 }
 
 /// Whether the node is ready.
@@ -68,12 +83,13 @@ pub fn decide(view: &View, node: &Item<Node>, now: Timestamp, plan: &mut Plan) {
     }
 }
 
-/// The latest of the Lease's renewal, the last heartbeat and the node's creation.
+/// The latest of the Lease's renewal, the last heartbeat, the node's creation and the time from
+/// which on anybody listened.
 fn last_sign(view: &View, node: &Item<Node>) -> Option<Timestamp> {
     let lease = view.leases.get(&Key::new(LEASE_NAMESPACE, node.key().name.as_str()));
     let renewed = lease.and_then(|lease| lease.spec.as_ref()?.renew_time.as_ref()).map(|time| time.0);
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let beat = conditions.iter().filter_map(|condition| condition.last_heartbeat_time.as_ref()).map(|time| time.0);
     let created = node.meta().creation_timestamp.as_ref().map(|time| time.0);
-    renewed.into_iter().chain(beat).chain(created).max()
+    renewed.into_iter().chain(beat).chain(created).chain(view.since).max()
 }

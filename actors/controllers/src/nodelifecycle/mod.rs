@@ -1,10 +1,13 @@
 //! Notices nodes that fall silent, taints them, and evicts the pods that do not tolerate it.
 //!
-//! Deliberately absent: Kubernetes' zones and their eviction rates.
+//! `health` says who is silent, `taints` what follows, `zones` how fast, `eviction` who leaves.
 
 mod eviction;
 mod health;
 mod taints;
+mod zones;
+
+pub use health::ready;
 
 use crate::{Controller, Ids, Plan, View, pods, resource};
 use podium_machinery::state::Event;
@@ -28,6 +31,12 @@ impl Controller for NodeLifecycleController {
     fn keys(&self, view: &View, resource: &str, event: &Event) -> Vec<Key> {
         let key = &event.object.key;
         match resource {
+            // Who answers decides how fast the others are given up.
+            resource::NODES if health::turned(view, event) => {
+                let silent = view.nodes.all().filter(|node| !health::ready(node));
+                let others = silent.map(|node| node.key().clone()).filter(|other| other != key);
+                std::iter::once(key.clone()).chain(others).collect()
+            }
             resource::NODES => vec![key.clone()],
             resource::LEASES if key.namespace == LEASE_NAMESPACE => vec![Key::new("", key.name.as_str())],
             resource::PODS => {
@@ -50,9 +59,12 @@ impl Controller for NodeLifecycleController {
         health::decide(view, node, now, &mut plan);
         if plan.writes.is_empty() {
             // Taints follow the conditions as stored: one write at a time, each on what it saw.
-            taints::decide(node, now, &mut plan);
+            taints::decide(view, node, now, &mut plan);
         }
-        eviction::decide(view, node, now, &mut plan);
+        if plan.writes.is_empty() {
+            // Nor does anybody leave for a taint that is just being taken off.
+            eviction::decide(view, node, now, &mut plan);
+        }
         plan
     }
 }

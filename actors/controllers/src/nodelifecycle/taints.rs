@@ -1,7 +1,10 @@
 //! The taints that follow from a node's conditions.
 
-use super::health::condition;
-use crate::{Plan, resource, time, view::Item, write};
+use super::{
+    health::condition,
+    zones::{self, Leave},
+};
+use crate::{Plan, View, resource, time, view::Item, write};
 use k8s_openapi::api::core::v1::{Node, Taint};
 use podium_types::Timestamp;
 use serde_json::json;
@@ -22,9 +25,30 @@ pub fn evicting(node: &Node) -> impl Iterator<Item = &Taint> {
     taints.iter().filter(|taint| taint.effect == "NoExecute")
 }
 
-/// Adds and removes the controller's own taints; others stay.
-pub fn decide(node: &Item<Node>, now: Timestamp, plan: &mut Plan) {
-    let wanted = wanted(node);
+/// The taint by which a node was given up, if it was.
+pub fn given_up(node: &Node) -> Option<&Taint> {
+    evicting(node).find(|taint| matches!(taint.key.as_str(), NOT_READY | UNREACHABLE))
+}
+
+/// Adds and removes the controller's own taints; others stay. Those that evict come one node
+/// after the other.
+pub fn decide(view: &View, node: &Item<Node>, now: Timestamp, plan: &mut Plan) {
+    let mut wanted = wanted(node);
+    if wanted.iter().any(|(_, effect)| *effect == "NoExecute") {
+        let leave = zones::leave(view, node, now);
+        if leave != Leave::Now {
+            wanted.retain(|(_, effect)| *effect != "NoExecute");
+        }
+        if let Leave::At(at) = leave {
+            plan.wake_at = time::earliest(plan.wake_at, Some(at));
+        }
+        plan.note = match leave {
+            Leave::Now => "its pods may be sent away".to_owned(),
+            Leave::At(at) => format!("its pods stay until {at}, as others of its zone go first"),
+            Leave::Held => "its pods stay: most of its zone is silent".to_owned(),
+            Leave::Blind => "its pods stay: no node answers".to_owned(),
+        };
+    }
     let present = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
     let same = |taint: &Taint, (key, effect): &(&str, &str)| taint.key == *key && taint.effect == *effect;
     let mut taints: Vec<Taint> = present.clone();

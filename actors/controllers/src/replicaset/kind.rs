@@ -1,6 +1,6 @@
 //! What ReplicaSets and ReplicationControllers have in common.
 
-use super::status::Counts;
+use super::status::{Counts, FAILURE, Failure};
 use crate::{
     resource,
     selector::Labels,
@@ -9,8 +9,10 @@ use crate::{
 use k8s_openapi::{
     Resource,
     api::{
-        apps::v1::{ReplicaSet, ReplicaSetStatus},
-        core::v1::{PodTemplateSpec, ReplicationController, ReplicationControllerStatus},
+        apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus},
+        core::v1::{
+            PodTemplateSpec, ReplicationController, ReplicationControllerCondition, ReplicationControllerStatus,
+        },
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
@@ -37,6 +39,10 @@ pub trait Replicated: Typed + Resource {
     fn status(&self) -> Option<&Self::Status>;
     /// The status that these numbers make.
     fn report(&self, counts: &Counts) -> Self::Status;
+    /// Why its status says that pods could not be made or deleted, where it does.
+    fn failure(&self) -> Option<Failure>;
+    /// Says in a status that pods could not be made or deleted, unless it says so already.
+    fn fail(status: &mut Self::Status, failure: &Failure);
     /// The labels of its pods.
     fn template_labels(&self) -> Option<&Labels> {
         self.template()?.metadata.as_ref()?.labels.as_ref()
@@ -72,8 +78,23 @@ impl Replicated for ReplicaSet {
             available_replicas: counts.available,
             terminating_replicas: counts.terminating,
             observed_generation: self.metadata.generation,
-            conditions: self.status.as_ref().and_then(|status| status.conditions.clone()),
+            conditions: others(self.status.as_ref().and_then(|status| status.conditions.clone()), |c| &c.type_),
         }
+    }
+    fn failure(&self) -> Option<Failure> {
+        let found = self.status.as_ref()?.conditions.as_ref()?.iter().find(|c| c.type_ == FAILURE)?.clone();
+        let text = |text: Option<String>| text.unwrap_or_default();
+        let (reason, message) = (text(found.reason), text(found.message));
+        Some(Failure { reason, message, since: found.last_transition_time })
+    }
+    fn fail(status: &mut ReplicaSetStatus, failure: &Failure) {
+        status.conditions.get_or_insert_default().push(ReplicaSetCondition {
+            type_: FAILURE.to_owned(),
+            status: "True".to_owned(),
+            reason: Some(failure.reason.clone()),
+            message: Some(failure.message.clone()),
+            last_transition_time: failure.since.clone(),
+        });
     }
 }
 
@@ -108,7 +129,29 @@ impl Replicated for ReplicationController {
             ready_replicas: counts.ready,
             available_replicas: counts.available,
             observed_generation: self.metadata.generation,
-            conditions: self.status.as_ref().and_then(|status| status.conditions.clone()),
+            conditions: others(self.status.as_ref().and_then(|status| status.conditions.clone()), |c| &c.type_),
         }
     }
+    fn failure(&self) -> Option<Failure> {
+        let found = self.status.as_ref()?.conditions.as_ref()?.iter().find(|c| c.type_ == FAILURE)?.clone();
+        let text = |text: Option<String>| text.unwrap_or_default();
+        let (reason, message) = (text(found.reason), text(found.message));
+        Some(Failure { reason, message, since: found.last_transition_time })
+    }
+    fn fail(status: &mut ReplicationControllerStatus, failure: &Failure) {
+        status.conditions.get_or_insert_default().push(ReplicationControllerCondition {
+            type_: FAILURE.to_owned(),
+            status: "True".to_owned(),
+            reason: Some(failure.reason.clone()),
+            message: Some(failure.message.clone()),
+            last_transition_time: failure.since.clone(),
+        });
+    }
+}
+
+/// Conditions that others have set; `None` where there are none.
+fn others<C>(list: Option<Vec<C>>, kind: impl Fn(&C) -> &String) -> Option<Vec<C>> {
+    let mut list = list?;
+    list.retain(|condition| kind(condition) != FAILURE);
+    Some(list).filter(|list| !list.is_empty())
 }

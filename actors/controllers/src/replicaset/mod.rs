@@ -1,7 +1,7 @@
 //! Keeps as many pods of a template alive as a ReplicaSet or a ReplicationController asks for.
 //!
-//! Needs neither expectations nor slow start: a key is decided again only once the view
-//! holds its last writes, and a refused write ends the plan.
+//! Needs no expectations: a key is decided again only once the view holds its last writes,
+//! and a refused write ends the plan. What was refused is told in a condition and an event.
 
 mod kind;
 mod rank;
@@ -9,11 +9,15 @@ mod status;
 
 pub use kind::Replicated;
 pub use rank::first_to_go;
+pub use status::FAILURE;
 
-use crate::{Controller, Ids, Plan, View, owners, pods, resource, selector, template, time, view::Item, write};
+use crate::{
+    Controller, Ids, Plan, Refusal, View, owners, pods, refusal, resource, selector, template, time, view::Item, write,
+};
 use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 use podium_machinery::state::Event;
 use podium_types::{Key, Timestamp};
+use status::Failure;
 use std::sync::Arc;
 
 /// How many pods one decision creates or deletes at most; the next decision goes on.
@@ -38,6 +42,9 @@ impl Controller for ReplicaSetController {
     fn decide(&self, view: &View, key: &Key, now: Timestamp, ids: &mut Ids) -> Plan {
         decide::<ReplicaSet>(view, key, now, ids)
     }
+    fn refused(&self, view: &View, key: &Key, now: Timestamp, refusals: &[Refusal]) -> Plan {
+        refused::<ReplicaSet>(view, key, now, refusals)
+    }
 }
 
 /// The controller of ReplicationControllers, the elder brothers of ReplicaSets.
@@ -58,6 +65,9 @@ impl Controller for ReplicationController {
     }
     fn decide(&self, view: &View, key: &Key, now: Timestamp, ids: &mut Ids) -> Plan {
         decide::<k8s_openapi::api::core::v1::ReplicationController>(view, key, now, ids)
+    }
+    fn refused(&self, view: &View, key: &Key, now: Timestamp, refusals: &[Refusal]) -> Plan {
+        refused::<k8s_openapi::api::core::v1::ReplicationController>(view, key, now, refusals)
     }
 }
 
@@ -85,6 +95,26 @@ fn decide<T: Replicated>(view: &View, key: &Key, now: Timestamp, ids: &mut Ids) 
     let counts = status::of::<T>(set, &owned, &active, now);
     plan.wake_at = time::earliest(plan.wake_at, status::next_available::<T>(set, &active, now));
     plan.writes.extend(write::status(T::RESOURCE, set, set.status(), &set.report(&counts)));
+    plan
+}
+
+/// Tells of pods that the server would not make or delete: by a condition, which stays until
+/// it does, and by an event each time.
+fn refused<T: Replicated>(view: &View, key: &Key, now: Timestamp, refusals: &[Refusal]) -> Plan {
+    let mut plan = Plan::default();
+    let (Some(set), Some((refusal, reason))) = (T::shelf(view).get(key), refusal::news(refusals)) else { return plan };
+    plan.events = refusal::event(set, refusals, Refusal::message);
+    let owned: Vec<&Arc<Item<Pod>>> = view.pods_of(set.uid()).collect();
+    let active: Vec<_> = owned.iter().copied().filter(|pod| pods::active(pod)).collect();
+    let mut status = set.report(&status::of::<T>(set, &owned, &active, now));
+    let failure = set.failure().unwrap_or_else(|| Failure {
+        reason: reason.to_owned(),
+        message: refusal.error.message.clone(),
+        since: Some(time::stamp(now)),
+    });
+    T::fail(&mut status, &failure);
+    plan.writes.extend(write::status(T::RESOURCE, set, set.status(), &status));
+    plan.note = format!("{reason}: {}", refusal.error.message);
     plan
 }
 

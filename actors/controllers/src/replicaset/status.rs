@@ -2,7 +2,7 @@
 
 use super::Replicated;
 use crate::{pods, view::Item};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time};
 use podium_types::Timestamp;
 use std::sync::Arc;
 
@@ -18,6 +18,19 @@ pub struct Counts {
     pub available: Option<i32>,
     /// Those on their way out, which no longer count.
     pub terminating: Option<i32>,
+}
+
+/// The condition that says that pods could not be made or deleted.
+pub const FAILURE: &str = "ReplicaFailure";
+
+/// Why pods could not be made or deleted.
+pub struct Failure {
+    /// `FailedCreate` or `FailedDelete`.
+    pub reason: String,
+    /// What the server said.
+    pub message: String,
+    /// Since when.
+    pub since: Option<Time>,
 }
 
 /// Counts a set's pods: `owned` are all, `active` those that count.

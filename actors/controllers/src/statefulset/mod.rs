@@ -10,7 +10,8 @@ mod rollout;
 mod status;
 
 use crate::{
-    Controller, Ids, Plan, View, history::History, owners, pods, resource, selector, template, time, view::Item, write,
+    Controller, Ids, Plan, Refusal, Verb, View, history::History, owners, pods, refusal, resource, selector, template,
+    time, view::Item, write,
 };
 use k8s_openapi::api::{
     apps::v1::{StatefulSet, StatefulSetSpec},
@@ -75,6 +76,18 @@ impl Controller for StatefulSetController {
         }
         draft.finish(&owned)
     }
+    fn refused(&self, view: &View, key: &Key, _now: Timestamp, refusals: &[Refusal]) -> Plan {
+        let item = view.stateful_sets.get(key).into_iter();
+        let events = item.flat_map(|item| refusal::event(item, refusals, |refusal| story(key, refusal))).collect();
+        Plan { events, ..Plan::default() }
+    }
+}
+
+/// What people are told of a pod or claim that the server would not make or delete.
+fn story(set: &Key, refusal: &Refusal) -> String {
+    let verb = if refusal.verb == Verb::Delete { "delete" } else { "create" };
+    let kind = if refusal.resource == resource::CLAIMS { "Claim" } else { "Pod" };
+    format!("{verb} {kind} {} in StatefulSet {} failed error: {}", refusal.key.name, set.name, refusal.error.message)
 }
 
 /// A place for a pod.

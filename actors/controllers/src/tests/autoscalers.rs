@@ -335,3 +335,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_crash_after_any_write_leads_to_the_same_end() {
+    super::crashes::same_end(
+        2,
+        |model, go| {
+            *model = world(2, &json!({"maxReplicas": 3}));
+            measure(model, &[Some(400), Some(400)]);
+            go(model, &[&AutoscalerController]);
+            follow(model, "Running");
+            measure(model, &[Some(400); 3]);
+            go(model, &[&AutoscalerController]);
+        },
+        |model| {
+            let told = status(model);
+            assert_eq!(size(model), 3);
+            json!([told["currentReplicas"], told["desiredReplicas"]])
+        },
+    );
+}

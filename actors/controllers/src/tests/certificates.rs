@@ -1,6 +1,7 @@
 //! Signing requests on the model cluster: who is approved, what is signed, what goes when.
 
 use crate::{
+    Controller,
     certificates::{ApprovingController, CleaningController, SigningController},
     model::Model,
     resource::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, SIGNING_REQUESTS},
@@ -122,4 +123,39 @@ fn requests_go_in_their_time() {
     model.advance(1);
     model.run(&CleaningController, || false);
     assert!(names(&model).is_empty());
+}
+
+#[test]
+fn a_crash_after_any_write_leads_to_the_same_end() {
+    let signing = SigningController::new("");
+    let all: &[&dyn Controller] = &[&ApprovingController, &signing, &CleaningController];
+    super::crashes::same_end(
+        3,
+        |model, go| {
+            may(model, "self", "selfnodeclient", NODE);
+            for name in ["a", "b"] {
+                ask(model, name, KUBELET, NODE, (NODE, "system:nodes"));
+            }
+            ask(model, "stranger", KUBELET, "jane", (NODE, "system:nodes"));
+            go(model, all);
+        },
+        |model| {
+            let signed = |name: &&str| status(model, name)["certificate"].is_string();
+            assert_eq!(["a", "b", "stranger"].iter().map(signed).collect::<Vec<_>>(), [true, true, false]);
+            let reasons = ["a", "b", "stranger"].map(|name| status(model, name)["conditions"][0]["reason"].clone());
+            json!(reasons)
+        },
+    );
+    super::crashes::same_end(
+        1,
+        |model, go| {
+            for name in ["a", "b"] {
+                ask(model, name, KUBELET, "jane", (NODE, "system:nodes"));
+            }
+            // Nobody has approved them for more than a day.
+            model.advance(48 * 3600);
+            go(model, all);
+        },
+        |model| json!(model.list(SIGNING_REQUESTS).len()),
+    );
 }

@@ -3,22 +3,38 @@
 
 use super::harness::{crash, images};
 use crate::{
-    Controller, cronjob::CronJobController, deployment::DeploymentController, disruption::DisruptionController,
-    endpoints::EndpointSliceController, garbagecollector::GarbageCollector, job::JobController, model::Model,
-    namespace::NamespaceController, nodeipam::NodeIpamController, nodelifecycle::NodeLifecycleController, pods,
-    replicaset::ReplicaSetController, replicaset::ReplicationController, resource,
-    resourcequota::ResourceQuotaController, rootca::RootCaController, serviceaccount::ServiceAccountController,
+    Controller,
+    aggregation::AggregationController,
+    cronjob::CronJobController,
+    deployment::DeploymentController,
+    disruption::DisruptionController,
+    endpoints::{EndpointSliceController, EndpointSliceMirroringController, EndpointsController},
+    eventttl::EventTtlController,
+    garbagecollector::GarbageCollector,
+    job::JobController,
+    model::Model,
+    namespace::NamespaceController,
+    nodeipam::NodeIpamController,
+    nodelifecycle::NodeLifecycleController,
+    podgc::PodGcController,
+    pods,
+    replicaset::ReplicaSetController,
+    replicaset::ReplicationController,
+    resource,
+    resourcequota::ResourceQuotaController,
+    rootca::RootCaController,
+    serviceaccount::ServiceAccountController,
 };
 use podium_machinery::state::Change;
 use podium_types::meta;
 use serde_json::{Value, json};
 
 /// Lets controllers go on until all rests.
-type Go<'a> = &'a mut dyn FnMut(&mut Model, &[&dyn Controller]);
+pub(super) type Go<'a> = &'a mut dyn FnMut(&mut Model, &[&dyn Controller]);
 
 /// Plays `scenario` with a crash before each of its writes, which are more than `least`; `picture` is what must be the
 /// same in the end.
-fn same_end(least: usize, scenario: impl Fn(&mut Model, Go<'_>), picture: impl Fn(&Model) -> Value) {
+pub(super) fn same_end(least: usize, scenario: impl Fn(&mut Model, Go<'_>), picture: impl Fn(&Model) -> Value) {
     let run = |at: usize| {
         let mut model = Model::new(1);
         model.lingering = true;
@@ -305,6 +321,90 @@ fn nodes() {
                 taints.map(|taint| fields(taint, &["key", "effect"])).collect::<Value>()
             };
             json!([ranges, nodes.iter().map(taints).collect::<Vec<_>>()])
+        },
+    );
+}
+
+#[test]
+fn endpoints_and_their_mirror() {
+    const ALL: &[&dyn Controller] = &[&ReplicaSetController, &EndpointsController, &EndpointSliceMirroringController];
+    same_end(
+        8,
+        |model, go| {
+            model.create(resource::REPLICA_SETS, replicas("ReplicaSet", 2));
+            for (name, selector) in [("web", json!({"app": "web"})), ("own", Value::Null)] {
+                let spec = json!({"selector": selector, "ports": [{"port": 80, "protocol": "TCP"}]});
+                let service = json!({"apiVersion": "v1", "kind": "Service",
+                    "metadata": {"name": name, "namespace": "default"}, "spec": spec});
+                model.create(resource::SERVICES, service);
+            }
+            let endpoints = |ips: &[&str]| {
+                let addresses: Vec<Value> = ips.iter().map(|ip| json!({"ip": ip})).collect();
+                json!({"subsets": [{"addresses": addresses, "ports": [{"port": 80, "protocol": "TCP"}]}]})
+            };
+            let mut own = endpoints(&["10.0.0.1", "fd00::1"]);
+            own["metadata"] = json!({"name": "own", "namespace": "default"});
+            model.create(resource::ENDPOINTS, own);
+            go(model, ALL);
+            model.patch(resource::ENDPOINTS, "default", "own", &endpoints(&["10.0.0.2"]));
+            model.patch(resource::REPLICA_SETS, "default", "web", &json!({"spec": {"replicas": 1}}));
+            go(model, ALL);
+        },
+        |model| {
+            let web = model.get(resource::ENDPOINTS, "default", "web").unwrap();
+            let slices = model.list(resource::ENDPOINT_SLICES);
+            let slices: Vec<Value> = slices.iter().map(|s| fields(s, &["addressType", "endpoints", "ports"])).collect();
+            json!([web["subsets"][0]["addresses"].as_array().map(Vec::len), slices])
+        },
+    );
+}
+
+#[test]
+fn what_is_left_behind() {
+    const ALL: &[&dyn Controller] = &[&PodGcController, &EventTtlController];
+    same_end(
+        8,
+        |model, go| {
+            for name in ["a", "b", "c"] {
+                let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": "nowhere", "containers": []},
+                    "metadata": {"name": name, "namespace": "default"}});
+                model.create(resource::PODS, pod.clone());
+                pod["kind"] = json!("Event");
+                model.create(resource::EVENTS, pod);
+            }
+            model.advance(2 * crate::eventttl::TTL_SECONDS);
+            go(model, ALL);
+        },
+        |model| {
+            let left = [resource::PODS, resource::EVENTS].map(|kind| model.list(kind).len());
+            assert_eq!(left, [0, 0]);
+            json!(left)
+        },
+    );
+}
+
+#[test]
+fn aggregated_roles() {
+    let role = |name: &str, label: &str| {
+        json!({"metadata": {"name": name, "labels": {label: "true"}},
+            "rules": [{"verbs": ["get"], "apiGroups": [""], "resources": [name]}]})
+    };
+    same_end(
+        1,
+        |model, go| {
+            let mut sum = role("sum", "none");
+            sum["aggregationRule"] = json!({"clusterRoleSelectors": [{"matchLabels": {"to-sum": "true"}}]});
+            sum["rules"] = json!([]);
+            model.create(resource::CLUSTER_ROLES, sum);
+            for name in ["pods", "services"] {
+                model.create(resource::CLUSTER_ROLES, role(name, "to-sum"));
+                go(model, &[&AggregationController]);
+            }
+        },
+        |model| {
+            let rules = model.get(resource::CLUSTER_ROLES, "", "sum").unwrap()["rules"].clone();
+            assert_eq!(rules.as_array().map(Vec::len), Some(2));
+            rules
         },
     );
 }

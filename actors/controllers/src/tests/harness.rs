@@ -1,7 +1,8 @@
 //! Runs controllers on a model cluster until all rests, with writes refused, pods that come up
 //! late, and crashes after any write.
 
-use crate::{Controller, Ids, model::Model, pods, resource};
+use crate::{Controller, Ids, PlannedWrite, model::Model, pods, resource};
+use podium_types::ApiError;
 use serde_json::Value;
 use std::cell::Cell;
 
@@ -43,7 +44,11 @@ pub fn settle(
         let faulty = round < ROUNDS / 2;
         let mut writes = 0;
         for controller in controllers {
-            writes += model.run(*controller, || faulty && dice.next().is_multiple_of(4));
+            let mut full = |_: &PlannedWrite| {
+                let refused = faulty && dice.next().is_multiple_of(4);
+                refused.then(|| ApiError::new(403, "Forbidden", "exceeded quota"))
+            };
+            writes += model.run_refused(*controller, &mut full).0;
             check(model);
         }
         let waiting = play(model, &mut || !faulty || dice.next().is_multiple_of(2));

@@ -12,6 +12,7 @@ mod jobs;
 mod nodes;
 mod ownership;
 mod ranges;
+mod refusals;
 mod replication;
 mod rollout;
 mod stateful;

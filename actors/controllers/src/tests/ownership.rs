@@ -63,7 +63,7 @@ fn orphans_lose_their_owner_and_stay() {
     model.run(&GarbageCollector, || false);
     let child = model.get(resource::CONFIG_MAPS, "default", "child").unwrap();
     assert!(child["metadata"]["ownerReferences"].is_null());
-    assert_eq!(names(&model), ["child"]);
+    assert_eq!(names(&model), ["child"], "the owner is gone");
 }
 
 #[test]

@@ -278,3 +278,25 @@ proptest! {
         prop_assert_eq!(bound == 0, asked.first() > free.last());
     }
 }
+
+#[test]
+fn a_crash_after_any_write_leads_to_the_same_end() {
+    super::crashes::same_end(
+        12,
+        |model, go| {
+            volume(model, "small", "1Gi", json!({}));
+            volume(model, "large", "5Gi", json!({}));
+            claim(model, "one", "1Gi", json!({}));
+            claim(model, "two", "1Gi", json!({}));
+            go(model, STORAGE);
+            model.delete(resource::CLAIMS, "default", "one");
+            go(model, STORAGE);
+        },
+        |model| {
+            // Which claim is first to choose is nobody's promise.
+            let mut volumes = ["small", "large"].map(|name| phase(model, name));
+            volumes.sort();
+            json!([volumes, of_claim(model, "two").1, model.list(resource::CLAIMS).len()])
+        },
+    );
+}

@@ -5,16 +5,20 @@
 //! was folded; nothing may be decided before. Only what pods use is in no event: it is
 //! measured, and put in as a whole.
 
+mod attempts;
 mod header;
 mod index;
 mod item;
 mod load;
+mod moves;
 mod shelf;
 
+pub use attempts::Attempt;
 pub use header::Header;
 pub use index::Index;
 pub use item::{Item, Typed};
 pub use load::{HostPort, Load, pod_ports, weight};
+pub use moves::Moves;
 pub use shelf::Shelf;
 
 use crate::{owners, pods, resource};
@@ -35,7 +39,7 @@ use podium_machinery::{
     state::{Change, Event},
     usage::Usage,
 };
-use podium_types::Key;
+use podium_types::{Key, Timestamp};
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use std::{ops::Bound, sync::Arc};
 
@@ -101,6 +105,11 @@ pub struct View {
     pub slices_by_service: Index<Key>,
     /// Objects by the uid of each owner.
     pub dependents: Index<Ref>,
+    /// From when on events are heard; whoever was silent before may have been heard by nobody.
+    pub since: Option<Timestamp>,
+    /// When that which waiting pods may need last changed.
+    pub moves: Moves,
+    attempts: RedBlackTreeMapSync<String, Attempt>,
     loads: RedBlackTreeMapSync<String, Load>,
     neighbourly: RedBlackTreeSetSync<Key>,
     everything: RedBlackTreeMapSync<Ref, Arc<Header>>,
@@ -140,6 +149,9 @@ impl Default for View {
             pending: Index::default(),
             slices_by_service: Index::default(),
             dependents: Index::default(),
+            since: None,
+            moves: Moves::default(),
+            attempts: RedBlackTreeMapSync::new_sync(),
             loads: RedBlackTreeMapSync::new_sync(),
             neighbourly: RedBlackTreeSetSync::new_sync(),
             everything: RedBlackTreeMapSync::new_sync(),
@@ -156,10 +168,20 @@ impl View {
     pub fn apply(&mut self, resource: &str, event: &Event) {
         let Some(resource) = resource::lookup(resource) else { return };
         self.fold_header(resource, event);
+        if resource::STORAGE.contains(&resource) {
+            self.moves.storage = event.revision;
+        }
         match resource {
             resource::PODS => self.fold_pod(event),
-            resource::NODES => drop(self.nodes.fold(event)),
-            resource::NAMESPACES => drop(self.namespaces.fold(event)),
+            resource::NODES => {
+                let (old, new) = self.nodes.fold(event);
+                self.moves.node(old.as_deref(), new.as_deref(), event.revision);
+            }
+            resource::NAMESPACES => {
+                let (old, new) = self.namespaces.fold(event);
+                let object = |item: Option<Arc<Item<Namespace>>>| item.map(|item| item.object.clone());
+                self.moves.namespace(object(old).as_deref(), object(new).as_deref(), event.revision);
+            }
             resource::SERVICES => drop(self.services.fold(event)),
             resource::SERVICE_ACCOUNTS => drop(self.service_accounts.fold(event)),
             resource::ENDPOINTS => drop(self.endpoints.fold(event)),
@@ -276,7 +298,12 @@ impl View {
 
     fn fold_pod(&mut self, event: &Event) {
         let (old, new) = self.pods.fold(event);
+        self.moves.pod(old.as_deref(), new.as_deref(), event.revision);
         if let Some(pod) = &old {
+            let waits = |new: &Arc<Item<Pod>>| pods::node(new).is_none() && new.object.labels == pod.object.labels;
+            if !new.as_ref().is_some_and(waits) {
+                self.attempts.remove_mut(pod.uid());
+            }
             if let Some(node) = pods::node(pod) {
                 self.pods_by_node.remove(node, pod.key());
             }

@@ -4,6 +4,7 @@ mod filters;
 mod preemption;
 mod properties;
 mod scores;
+mod stale;
 mod waking;
 
 use crate::{Explanation, Scheduler, explain, queue};

@@ -2,9 +2,9 @@
 
 use super::{Cluster, asks, with};
 use crate::{Scheduler, Standing, Waiting, queue, waiting};
-use podium_controllers::{Controller, PlannedWrite};
+use podium_controllers::{Controller, Ids, Plan, PlannedWrite};
 use podium_machinery::state::{Body, Change, Event, Object};
-use podium_types::meta;
+use podium_types::{Key, Timestamp, meta};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -165,9 +165,77 @@ fn pods_that_wait_are_counted_by_what_for() {
     let mut attempts = cluster.decide().attempts;
     assert_eq!(attempts.remove(&("default-scheduler".to_owned(), "scheduled")), Some(1));
     assert_eq!(attempts.remove(&("default-scheduler".to_owned(), "unschedulable")), Some(1));
-    let before = waiting(&cluster.view);
-    assert_eq!(before, Waiting { active: 2, unschedulable: 0, gated: 1 });
+    let before = waiting(&cluster.view, Timestamp::UNIX_EPOCH);
+    assert_eq!(before, Waiting { active: 2, backoff: 0, unschedulable: 0, gated: 1 });
     let refused = json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]);
     cluster.put("pods", with(big, "status", json!({ "conditions": refused })));
-    assert_eq!(waiting(&cluster.view), Waiting { active: 1, unschedulable: 1, gated: 1 });
+    assert_eq!(
+        waiting(&cluster.view, Timestamp::UNIX_EPOCH),
+        Waiting { active: 1, backoff: 0, unschedulable: 1, gated: 1 }
+    );
+}
+
+/// Looks at the queue after so many seconds, and notes what was tried in vain.
+fn look(cluster: &mut Cluster, seconds: i64) -> (Plan, usize) {
+    let now = Timestamp::from_second(seconds).unwrap();
+    let plan = Scheduler.decide(&cluster.view, &queue(), now, &mut Ids::new(1));
+    cluster.view.tried(&plan.tried, now);
+    let tried = plan.tried.len();
+    (plan, tried)
+}
+
+fn seconds(plan: &Plan) -> Option<i64> {
+    plan.wake_at.map(|at| at.as_second())
+}
+
+#[test]
+fn what_was_in_vain_is_tried_again_later_and_later_once_something_has_changed() {
+    let mut cluster = Cluster::default();
+    cluster.node("a", "1", json!({}), json!({}));
+    let big = json!({"metadata": {"name": "big", "namespace": "default"}, "spec": asks("8")});
+    cluster.put("pods", big.clone());
+    let said = told(&mut cluster, big);
+    assert_eq!(seconds(&look(&mut cluster, 0).0), Some(300));
+    // A new pod is no reason to try the other one again.
+    cluster.pod("small", asks("100m"));
+    let (plan, tried) = look(&mut cluster, 0);
+    assert_eq!((plan.writes.len(), tried, seconds(&plan)), (1, 0, Some(300)));
+    cluster.pod("small", with(asks("100m"), "nodeName", json!("a")));
+    let mut now = 0;
+    for (turn, pause) in [1, 2, 4, 8, 10, 10].into_iter().enumerate() {
+        assert_eq!(look(&mut cluster, now).1, 0, "nothing has changed");
+        cluster.node("a", &format!("{}m", 1100 + turn), json!({}), json!({}));
+        let (plan, tried) = look(&mut cluster, now);
+        assert_eq!((tried, seconds(&plan)), (0, Some(now + pause)));
+        let standing = waiting(&cluster.view, Timestamp::from_second(now).unwrap());
+        assert_eq!(standing, Waiting { active: 0, backoff: 1, unschedulable: 0, gated: 0 });
+        now += pause;
+        assert_eq!(look(&mut cluster, now).1, 1);
+        assert_eq!(waiting(&cluster.view, Timestamp::from_second(now).unwrap()).unschedulable, 1);
+    }
+    assert_eq!(look(&mut cluster, now + 299).1, 0);
+    assert_eq!(look(&mut cluster, now + 300).1, 1, "in any case");
+    // What it waits for comes: it has to wait its turn and is forgotten then.
+    cluster.node("a", "16", json!({}), json!({}));
+    assert_eq!(look(&mut cluster, now + 310).0.writes.len(), 1);
+    assert!(cluster.view.attempt("big").is_some());
+    cluster.put("pods", with(said, "spec", with(asks("8"), "nodeName", json!("a"))));
+    assert_eq!(cluster.view.attempt("big"), None);
+}
+
+#[test]
+fn who_was_promised_room_takes_it_as_soon_as_it_is_free() {
+    let mut cluster = Cluster::default();
+    cluster.node("a", "4", json!({}), json!({}));
+    cluster.pod("victim", with(asks("4"), "nodeName", json!("a")));
+    let mut pod = json!({"metadata": {"name": "vip", "namespace": "default"}, "spec": asks("4")});
+    cluster.put("pods", pod.clone());
+    pod = told(&mut cluster, pod);
+    pod["status"]["nominatedNodeName"] = json!("a");
+    cluster.put("pods", pod);
+    assert_eq!(look(&mut cluster, 0).1, 1);
+    assert_eq!(look(&mut cluster, 0).1, 0);
+    let gone = cluster.view.pods.get(&Key::new("default", "victim")).unwrap().object.value();
+    assert!(wakes(&mut cluster, "pods", Change::Deleted, None, &gone));
+    assert_eq!(look(&mut cluster, 0).0.writes.len(), 1, "no back-off for it");
 }

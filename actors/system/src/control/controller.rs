@@ -4,7 +4,7 @@
 //! decision never acts on a stale picture of its own doing.
 
 use super::{
-    executor::Executor,
+    executor::{Executor, Start},
     queue::{Queue, Turn},
     recorder::RecorderHandle,
     view::SharedView,
@@ -118,30 +118,38 @@ impl ControllerActor {
         if let Some(at) = wake_at {
             self.queue.wake_at(key.clone(), at);
         }
-        let Plan { writes, events, .. } = plan;
+        let Plan { writes, events, tried, .. } = plan;
         if writes.is_empty() {
             self.recorder.record(events);
+            self.view.tried(&tried, now);
             self.work.lock().done(&key, began.elapsed(), None);
             self.queue.done(key, true, self.now());
             return;
         }
-        let (executor, view) = (self.executor.clone(), self.view.clone());
+        let start = if self.queue.failed(&key) { Start::Slow } else { Start::Brisk };
+        let (executor, view, controller) = (self.executor.clone(), self.view.clone(), self.controller.clone());
         let carry_out = async move {
-            let done = executor.execute(writes).await;
+            let done = executor.execute(writes, start).await;
             // Only then may the key be decided again.
             let _ = tokio::time::timeout(VIEW_PATIENCE, view.reached(done.revision)).await;
-            (key, done, events)
+            let Some(refusal) = done.refused.first() else {
+                view.tried(&tried, now);
+                return (key, None, events);
+            };
+            let why = refusal.error.to_string();
+            // What was not done is not told; what kept it from being done is.
+            let told = controller.refused(&view.read(), &key, Timestamp::now(), &done.refused);
+            let told_at = executor.execute(told.writes, Start::Brisk).await.revision;
+            let _ = tokio::time::timeout(VIEW_PATIENCE, view.reached(told_at)).await;
+            (key, Some(why), told.events)
         };
-        ctx.spawn(carry_out, move |actor, (key, done, events), ctx| {
-            let succeeded = done.refused.is_none();
-            let why = done.refused.map(|why| why.to_string());
+        ctx.spawn(carry_out, move |actor, (key, why, events), ctx| {
+            let succeeded = why.is_none();
             actor.work.lock().done(&key, began.elapsed(), why.as_deref());
             if let Some(why) = why {
                 tracing::debug!(controller = actor.controller.name(), %key, %why, "refused");
-            } else {
-                // What was not done is not told; the next decision tells it.
-                actor.recorder.record(events);
             }
+            actor.recorder.record(events);
             actor.queue.done(key, succeeded, actor.now());
             actor.pump(ctx);
         });

@@ -1,12 +1,13 @@
 //! Carries out Plans: every write goes through the API's verbs, with its precondition.
 //!
 //! Writes of one sort run side by side so that they share a commit; a write that is refused
-//! ends the plan, and the controller decides again.
+//! ends the plan, and the controller decides again. Of objects to be made the first goes ahead
+//! of the others, so that a quota which is full is asked once and not for each of them.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::{StreamExt, stream};
 use podium_controllers::{
-    PlannedWrite,
+    PlannedWrite, Refusal,
     resource::{SECRETS, SIGNING_REQUESTS},
 };
 use podium_kinds::{Kind, by_resource};
@@ -44,7 +45,26 @@ pub struct Done {
     /// The newest revision that it committed; 0 where it committed none.
     pub revision: u64,
     /// Why it was not carried out whole.
-    pub refused: Option<ApiError>,
+    pub refused: Vec<Refusal>,
+}
+
+/// How many objects are made at once: one, then step by step more.
+#[derive(Clone, Copy, Debug)]
+pub enum Start {
+    /// One, then as many as may be.
+    Brisk,
+    /// 1, 2, 4 and so on, after a refusal.
+    Slow,
+}
+
+impl Start {
+    /// How many follow a batch of `size` that went well.
+    fn after(self, size: usize) -> usize {
+        match self {
+            Self::Brisk => PARALLEL,
+            Self::Slow => size.saturating_mul(2).min(PARALLEL),
+        }
+    }
 }
 
 impl Executor {
@@ -55,27 +75,42 @@ impl Executor {
     }
 
     /// Makes the writes in order; those of one sort that follow each other side by side.
-    pub async fn execute(&self, writes: Vec<PlannedWrite>) -> Done {
+    pub async fn execute(&self, writes: Vec<PlannedWrite>, start: Start) -> Done {
         let mut done = Done::default();
         let mut rest = writes.into_iter().peekable();
         while let Some(first) = rest.next() {
             let sort = sort(&first);
+            let making = matches!(first, PlannedWrite::Create { .. });
             let mut group = vec![first];
             while let Some(next) = rest.next_if(|w| self::sort(w) == sort) {
                 group.push(next);
             }
-            let mut outcomes = stream::iter(group).map(|w| self.write(w)).buffer_unordered(PARALLEL);
-            while let Some(outcome) = outcomes.next().await {
-                match outcome {
-                    Ok(revision) => done.revision = done.revision.max(revision),
-                    Err(error) => done.refused = Some(error),
-                }
+            let mut size = if making { 1 } else { group.len() };
+            let mut group = group.into_iter().peekable();
+            while group.peek().is_some() && done.refused.is_empty() {
+                self.together(group.by_ref().take(size).collect(), &mut done).await;
+                size = start.after(size);
             }
-            if done.refused.is_some() {
+            if !done.refused.is_empty() {
                 break;
             }
         }
         done
+    }
+
+    /// Makes writes side by side.
+    async fn together(&self, writes: Vec<PlannedWrite>, done: &mut Done) {
+        let named = writes.into_iter().map(|write| async move {
+            let (verb, resource, key) = write.target();
+            self.write(write).await.map_err(|error| Refusal { verb, resource, key, error })
+        });
+        let mut outcomes = stream::iter(named).buffer_unordered(PARALLEL);
+        while let Some(outcome) = outcomes.next().await {
+            match outcome {
+                Ok(revision) => done.revision = done.revision.max(revision),
+                Err(refusal) => done.refused.push(refusal),
+            }
+        }
     }
 
     async fn write(&self, write: PlannedWrite) -> Result<u64, ApiError> {
@@ -151,4 +186,18 @@ fn sort(write: &PlannedWrite) -> (Discriminant<PlannedWrite>, &'static str) {
 
 fn kind(resource: &str) -> Result<&'static Kind, ApiError> {
     by_resource(resource).ok_or_else(|| ApiError::internal(format!("no kind is stored as {resource:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_goes_ahead_and_after_a_refusal_the_others_follow_slowly() {
+        for (start, expected) in [(Start::Brisk, [1, PARALLEL, PARALLEL, PARALLEL]), (Start::Slow, [1, 2, 4, 8])] {
+            let sizes: Vec<usize> = std::iter::successors(Some(1), |size| Some(start.after(*size))).take(4).collect();
+            assert_eq!(sizes, expected);
+        }
+        assert_eq!(Start::Slow.after(PARALLEL), PARALLEL);
+    }
 }

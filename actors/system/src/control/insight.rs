@@ -4,7 +4,7 @@ use super::{view::SharedView, work::Works};
 use futures_util::{FutureExt, future::BoxFuture};
 use podium_scheduler::Waiting;
 use podium_server::insight::Insight;
-use podium_types::Key;
+use podium_types::{Key, Timestamp};
 use serde_json::Value;
 use std::{fmt::Write, sync::Arc, time::Duration};
 
@@ -31,7 +31,7 @@ impl Insight for Inside {
         .boxed()
     }
     fn metrics(&self) -> String {
-        let waiting = podium_scheduler::waiting(&self.view.read());
+        let waiting = podium_scheduler::waiting(&self.view.read(), Timestamp::now());
         render(&self.works, &waiting)
     }
 }
@@ -67,9 +67,12 @@ fn render(works: &Works, waiting: &Waiting) -> String {
     }
     attempts(&sums, &mut text);
     head(&mut text, "scheduler_pending_pods", "gauge", "Pods without a node, by what they wait for.");
-    for (queue, count) in
-        [("active", waiting.active), ("gated", waiting.gated), ("unschedulable", waiting.unschedulable)]
-    {
+    for (queue, count) in [
+        ("active", waiting.active),
+        ("backoff", waiting.backoff),
+        ("gated", waiting.gated),
+        ("unschedulable", waiting.unschedulable),
+    ] {
         let _ = writeln!(text, "scheduler_pending_pods{{queue=\"{queue}\"}} {count}");
     }
     text
@@ -97,7 +100,6 @@ fn attempts(sums: &std::collections::BTreeMap<&'static str, super::work::Work>, 
 mod tests {
     use super::*;
     use podium_controllers::Plan;
-    use podium_types::Timestamp;
 
     #[test]
     fn what_several_actors_of_a_controller_did_is_added_up() {
@@ -113,7 +115,7 @@ mod tests {
         let plan = Plan { attempts: [(("p\"".to_owned(), "scheduled"), 4)].into(), ..Plan::default() };
         let scheduler = works.join("root/controllers/scheduler", "scheduler");
         scheduler.lock().decided(&Key::new("", "queue"), &plan, Timestamp::UNIX_EPOCH, Duration::from_millis(8));
-        let text = render(&works, &Waiting { active: 1, unschedulable: 2, gated: 0 });
+        let text = render(&works, &Waiting { active: 1, backoff: 0, unschedulable: 2, gated: 0 });
         for line in [
             "workqueue_depth{name=\"nodelifecycle\"} 2",
             "workqueue_adds_total{name=\"nodelifecycle\"} 6",

@@ -1,6 +1,7 @@
 //! The controllers' part of the tree: the view, a ControllerActor each, the executor of Plans.
 
 pub mod controller;
+pub mod correlate;
 pub mod executor;
 pub mod histogram;
 pub mod insight;

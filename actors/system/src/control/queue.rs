@@ -91,6 +91,10 @@ impl Queue {
             self.wake(key, now);
         }
     }
+    /// Whether the last plan for a key was not carried out.
+    pub fn failed(&self, key: &Key) -> bool {
+        self.failures.contains_key(key)
+    }
     /// Keys that wait to be decided.
     pub fn depth(&self) -> usize {
         self.ready.len()
@@ -153,7 +157,9 @@ mod tests {
             now += expected;
         }
         assert_eq!(next(&mut queue, now), Some(key("a")));
+        assert!(queue.failed(&key("a")));
         queue.done(key("a"), true, now);
+        assert!(!queue.failed(&key("a")));
         assert_eq!((queue.next(now + RETRY_CAP), queue.next_timer()), (None, None));
     }
 

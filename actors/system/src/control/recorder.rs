@@ -1,5 +1,6 @@
-//! The RecorderActor: writes Kubernetes Events, folding repeats of one event into a count.
+//! The RecorderActor: writes Kubernetes Events, as many as `correlate` lets through.
 
+use super::correlate::{Correlator, Telling};
 use podium_controllers::EventRecord;
 use podium_kinds::by_resource;
 use podium_server::{
@@ -9,10 +10,8 @@ use podium_server::{
 use podium_supervision::{Ctx, Handle, Worker};
 use podium_types::{Key, Timestamp};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::time::Instant;
 
-/// Repeats that are folded into one object within this many distinct events.
-const MAX_KNOWN: usize = 4096;
 /// Events being written at the same time; more are dropped, as Events are best effort.
 const MAX_WRITING: usize = 256;
 
@@ -38,14 +37,21 @@ impl RecorderHandle {
 pub struct RecorderActor {
     api: Api,
     user: User,
-    known: HashMap<String, (Key, u64)>,
+    correlator: Correlator,
+    epoch: Instant,
     writing: usize,
 }
 
 impl RecorderActor {
     /// The actor that writes through `api`.
     pub fn new(api: Api) -> Self {
-        Self { api, user: User::system("system:podium:event-recorder"), known: HashMap::new(), writing: 0 }
+        Self {
+            api,
+            user: User::system("system:podium:event-recorder"),
+            correlator: Correlator::default(),
+            epoch: Instant::now(),
+            writing: 0,
+        }
     }
 
     fn record(&mut self, component: &str, event: EventRecord, ctx: &mut Ctx<'_, Self>) {
@@ -54,30 +60,35 @@ impl RecorderActor {
             return;
         }
         let now = Timestamp::now();
-        let identity = format!("{}/{}/{}/{}", event.uid, event.event_type, event.reason, event.message);
+        let telling = self.correlator.judge(component, &event, self.epoch.elapsed().as_secs());
         let namespace = if event.key.namespace.is_empty() { "default" } else { &event.key.namespace };
-        if self.known.len() >= MAX_KNOWN {
-            self.known.clear();
-        }
-        let repeated = self.known.get_mut(&identity).map(|(key, count)| {
-            *count += 1;
-            (key.clone(), *count)
-        });
-        let name = format!("{}.{:016x}", event.key.name, now.as_nanosecond() as u64);
-        let key = Key::new(namespace, &name);
+        let key = Key::new(namespace, format!("{}.{:016x}", event.key.name, now.as_nanosecond() as u64));
+        let mut event = event;
+        let repeated = match telling {
+            Telling::Nothing => return,
+            Telling::New(identity, message) => {
+                event.message = message;
+                self.correlator.remember(identity, key.clone());
+                None
+            }
+            Telling::Again(key, count, message) => {
+                let mut patch = json!({"count": count, "lastTimestamp": second(now)});
+                if let Some(message) = message {
+                    patch["message"] = json!(message);
+                    event.message = message;
+                }
+                Some((key, Patch::Merge(patch)))
+            }
+        };
         let object = object(component, &event, &key, now);
         let (api, user) = (self.api.clone(), self.user.clone());
-        if repeated.is_none() {
-            self.known.insert(identity, (key.clone(), 1));
-        }
         self.writing += 1;
         let write = async move {
             let options = WriteOptions::default();
-            if let Some((key, count)) = repeated {
-                let patch = Patch::Merge(json!({"count": count, "lastTimestamp": second(now)}));
-                if api.patch(&user, kind, &key, "", &patch, &options).await.is_ok() {
-                    return;
-                }
+            if let Some((key, patch)) = repeated
+                && api.patch(&user, kind, &key, "", &patch, &options).await.is_ok()
+            {
+                return;
             }
             // Best effort: an Event that cannot be written is not worth a retry.
             let _ = api.create(&user, kind, &key.namespace, object, &options).await;

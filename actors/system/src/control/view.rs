@@ -10,7 +10,7 @@ use podium_machinery::{
 };
 use podium_server::backend::Backend;
 use podium_supervision::{Ctx, Worker};
-use podium_types::Key;
+use podium_types::{Key, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
@@ -47,10 +47,16 @@ impl SharedView {
     pub fn measure(&self, usage: Arc<Usage>) {
         self.view.write().unwrap_or_else(PoisonError::into_inner).usage = usage;
     }
+    /// Notes pods that were tried in vain.
+    pub fn tried(&self, tried: &BTreeMap<String, u64>, now: Timestamp) {
+        if !tried.is_empty() {
+            self.view.write().unwrap_or_else(PoisonError::into_inner).tried(tried, now);
+        }
+    }
     fn replace(&self, mut view: View, revision: u64) {
         let mut shared = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        // What was measured is in no event.
-        view.usage = shared.usage.clone();
+        view.since = Some(Timestamp::now());
+        view.inherit(&shared);
         *shared = view;
         drop(shared);
         self.revision.send_replace(revision);
