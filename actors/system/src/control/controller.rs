@@ -134,6 +134,7 @@ impl ControllerActor {
         };
         ctx.spawn(carry_out, move |actor, (key, done, events), ctx| {
             let succeeded = done.refused.is_none();
+            actor.recorder.record(done.event.into_iter().collect());
             let why = done.refused.map(|why| why.to_string());
             actor.work.lock().done(&key, began.elapsed(), why.as_deref());
             if let Some(why) = why {

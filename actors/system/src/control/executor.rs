@@ -1,19 +1,20 @@
 //! Carries out Plans: every write goes through the API's verbs, with its precondition.
 //!
 //! Writes of one sort run side by side so that they share a commit; a write that is refused
-//! ends the plan, and the controller decides again.
+//! ends the plan, and the controller decides again. Where admission forbids to create something (a
+//! quota is used up), its owner hears why, and how things stand is still written down.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::{StreamExt, stream};
-use podium_controllers::{PlannedWrite, resource::SIGNING_REQUESTS};
-use podium_kinds::{Kind, by_resource};
+use podium_controllers::{EventRecord, PlannedWrite, resource::SIGNING_REQUESTS};
+use podium_kinds::{Kind, by_kind, by_resource};
 use podium_machinery::certificates::Request;
 use podium_server::{
     pki::Signer,
     user::User,
     verbs::{Api, DeleteOptions, Patch, Propagation, WriteOptions},
 };
-use podium_types::{ApiError, meta};
+use podium_types::{ApiError, Key, meta};
 use serde_json::json;
 use std::{
     mem::{Discriminant, discriminant},
@@ -24,6 +25,8 @@ use std::{
 const PARALLEL: usize = 128;
 /// The subresource of a pod that gives it a node.
 const BINDING: &str = "binding";
+/// The code of admission's refusals.
+const FORBIDDEN: u16 = 403;
 
 /// Carries out plans in the name of one controller.
 #[derive(Clone)]
@@ -40,6 +43,8 @@ pub struct Done {
     pub revision: u64,
     /// Why it was not carried out whole.
     pub refused: Option<ApiError>,
+    /// What to tell the owner of what may not be created.
+    pub event: Option<EventRecord>,
 }
 
 impl Executor {
@@ -55,6 +60,10 @@ impl Executor {
         let mut rest = writes.into_iter().peekable();
         while let Some(first) = rest.next() {
             let sort = sort(&first);
+            if done.refused.is_some() && !is_status(&first) {
+                break;
+            }
+            let owner = owner(&first);
             let mut group = vec![first];
             while let Some(next) = rest.next_if(|w| self::sort(w) == sort) {
                 group.push(next);
@@ -66,8 +75,10 @@ impl Executor {
                     Err(error) => done.refused = Some(error),
                 }
             }
-            if done.refused.is_some() {
-                break;
+            let Some(why) = &done.refused else { continue };
+            match owner.filter(|_| why.code == FORBIDDEN) {
+                Some(owner) => done.event = Some(EventRecord { message: format!("Error creating: {why}"), ..owner }),
+                None => break,
             }
         }
         done
@@ -123,6 +134,27 @@ impl Executor {
             }
         }
     }
+}
+
+fn is_status(write: &PlannedWrite) -> bool {
+    matches!(write, PlannedWrite::Patch { subresource: "status", .. })
+}
+
+/// An event for the controlling owner of what a write creates.
+fn owner(write: &PlannedWrite) -> Option<EventRecord> {
+    let PlannedWrite::Create { namespace, object, .. } = write else { return None };
+    let owners = object["metadata"]["ownerReferences"].as_array()?;
+    let owner = owners.iter().find(|owner| owner["controller"] == true)?;
+    let text = |field: &str| owner[field].as_str().map(str::to_owned);
+    Some(EventRecord {
+        kind: by_kind(owner["apiVersion"].as_str()?, owner["kind"].as_str()?)?.kind,
+        api_version: text("apiVersion")?,
+        key: Key::new(namespace, text("name")?),
+        uid: text("uid")?,
+        event_type: "Warning",
+        reason: "FailedCreate",
+        message: String::new(),
+    })
 }
 
 fn sort(write: &PlannedWrite) -> (Discriminant<PlannedWrite>, &'static str) {
