@@ -1,9 +1,9 @@
-//! What every cluster has from the start: its namespaces, the API's own Service, the DNS Service, roles, and the
-//! APIServices of what it serves.
+//! What every cluster has from the start: its namespaces, its priority classes, the API's own Service, the DNS
+//! Service, roles, and the APIServices of what it serves.
 
 use crate::tree::Settings;
 use futures_util::future::try_join_all;
-use podium_kinds::by_resource;
+use podium_kinds::{by_resource, system_priority};
 use podium_machinery::rbac::defaults;
 use podium_server::{
     user::User,
@@ -63,6 +63,11 @@ fn objects(settings: &Settings) -> Vec<(&'static str, Value)> {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         ("namespaces", object)
     };
+    let priority = |name: &str, what: &str| {
+        let object = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name},
+            "value": system_priority(name), "description": what});
+        ("priorityclasses.scheduling.k8s.io", object)
+    };
     let api_ip = settings.service_cidr.nth(1).unwrap_or(settings.service_cidr.ip());
     let address = settings.node_ip.to_string();
     let port = i32::from(settings.api_port);
@@ -72,6 +77,14 @@ fn objects(settings: &Settings) -> Vec<(&'static str, Value)> {
         namespace("kube-system"),
         namespace("kube-public"),
         namespace("kube-node-lease"),
+        priority(
+            "system-node-critical",
+            "Used for system critical pods that must not be moved from their current node.",
+        ),
+        priority(
+            "system-cluster-critical",
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+        ),
         (
             "servicecidrs.networking.k8s.io",
             json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "kubernetes"},

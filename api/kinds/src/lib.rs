@@ -54,6 +54,7 @@ mod testing;
 
 pub use face::Face;
 pub use kind::{Column, Kind, Row, Subresource};
+pub use priorityclass::system_priority;
 pub use strategy::{Context, NoStrategy, Strategy};
 
 /// Every kind that Podium serves, in discovery order within its group.

@@ -16,6 +16,11 @@ const SYSTEM: &str = "system-";
 const SYSTEM_CLASSES: &[(&str, i64)] =
     &[("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)];
 
+/// The priority of one of the system's own classes.
+pub fn system_priority(name: &str) -> Option<i64> {
+    SYSTEM_CLASSES.iter().find(|class| class.0 == name).map(|class| class.1)
+}
+
 /// scheduling.k8s.io/v1 PriorityClass.
 pub static KIND: Kind = Kind {
     group: "scheduling.k8s.io",

@@ -15,6 +15,7 @@ pub mod openapi;
 pub mod partial;
 pub mod patch;
 pub mod protobuf;
+pub mod quota;
 pub mod rbac;
 pub mod selectors;
 pub mod state;

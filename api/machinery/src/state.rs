@@ -123,7 +123,7 @@ impl Event {
     }
 }
 
-/// One write, with its precondition. At most one object changes.
+/// One write, with its precondition. At most one object changes, and what it is charged to.
 #[derive(Clone)]
 pub struct Write {
     /// Kind of the object.
@@ -134,6 +134,26 @@ pub struct Write {
     pub actor: String,
     /// What to do.
     pub action: Action,
+    /// What it is charged to (quotas). A deletion is charged to nothing.
+    pub charges: Vec<Charge>,
+}
+
+/// An update of another object in the same commit, without which the write is not made.
+///
+/// The other way round there is no promise: a write that is refused for its own precondition may
+/// have been charged. Whoever owns the charged object counts again what there is.
+#[derive(Clone)]
+pub struct Charge {
+    /// Kind of the object.
+    pub kind: &'static Kind,
+    /// Its key.
+    pub key: Key,
+    /// Its uid.
+    pub uid: String,
+    /// Revision that was read.
+    pub expected: u64,
+    /// The new state.
+    pub body: Body,
 }
 
 /// Create, update or delete.
@@ -192,6 +212,8 @@ pub enum WriteError {
     NotFound,
     /// uid or revision differ.
     Conflict,
+    /// What the write is charged to has been modified; nothing was done.
+    Overtaken,
     /// The database cannot take writes now; nothing was done.
     Unavailable,
     /// Too many writes wait; nothing was done.
@@ -208,6 +230,7 @@ impl fmt::Display for WriteError {
             Self::AlreadyExists => f.write_str("already exists"),
             Self::NotFound => f.write_str("not found"),
             Self::Conflict => f.write_str("the object has been modified"),
+            Self::Overtaken => f.write_str("what the write is charged to has been modified"),
             Self::Unavailable => f.write_str("the database cannot be reached"),
             Self::Overloaded => f.write_str("too many writes are waiting"),
             Self::Unknown => f.write_str("the outcome of the write is not known"),

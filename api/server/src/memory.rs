@@ -3,7 +3,7 @@
 use crate::backend::{Backend, Expired, Subscription};
 use futures_util::{FutureExt, future::BoxFuture};
 use podium_kinds::Kind;
-use podium_machinery::state::{Action, Body, Change, Event, Object, Snapshot, Write, WriteError};
+use podium_machinery::state::{Action, Body, Change, Charge, Event, Object, Snapshot, Write, WriteError};
 use podium_types::Timestamp;
 use std::{
     collections::BTreeMap,
@@ -69,7 +69,7 @@ impl Memory {
         let uid = podium_types::meta::uid(&object).to_owned();
         let action = Action::Create { uid, body: Body::of(&object) };
         let key = podium_types::meta::key(&object);
-        self.write(Write { kind, key, actor: "test".into(), action }).unwrap();
+        self.write(Write { kind, key, actor: "test".into(), action, charges: Vec::new() }).unwrap();
     }
     /// Forgets history before the newest revision.
     pub(crate) fn compact(&self) {
@@ -87,6 +87,21 @@ impl Memory {
             return Err(error);
         }
         let mut state = self.state.lock().unwrap();
+        for charge in &write.charges {
+            let shelf = state.shelves.entry(charge.kind.resource).or_default();
+            let current = shelf.history.last().unwrap().get(&charge.key);
+            if current.is_none_or(|o| o.uid != charge.uid || o.revision != charge.expected) {
+                return Err(WriteError::Overtaken);
+            }
+        }
+        for Charge { kind, key, uid, expected, body } in write.charges {
+            let action = Action::Update { uid, expected, body };
+            Self::apply(&mut state, Write { kind, key, actor: write.actor.clone(), action, charges: Vec::new() })?;
+        }
+        Self::apply(&mut state, Write { charges: Vec::new(), ..write })
+    }
+
+    fn apply(state: &mut State, write: Write) -> Result<Arc<Object>, WriteError> {
         let revision = state.revision + 1;
         let shelf = state.shelves.entry(write.kind.resource).or_default();
         let mut snapshot = Snapshot::clone(shelf.history.last().unwrap());

@@ -62,11 +62,15 @@ pub(crate) fn rounds(writes: &[Write]) -> Vec<Vec<usize>> {
     let mut rounds: Vec<Vec<usize>> = Vec::new();
     let mut seen = BTreeMap::new();
     for (index, write) in writes.iter().enumerate() {
-        let round = seen.entry((write.kind.resource, &write.key)).and_modify(|n| *n += 1).or_insert(0usize);
-        if rounds.len() <= *round {
-            rounds.push(Vec::new());
+        // A write goes with its charges, so it waits for the latest of their keys.
+        let keys =
+            || write.charges.iter().map(|c| (c.kind.resource, &c.key)).chain([(write.kind.resource, &write.key)]);
+        let round = keys().filter_map(|key| seen.get(&key)).max().copied().unwrap_or(0usize);
+        for key in keys() {
+            seen.insert(key, round + 1);
         }
-        rounds[*round].push(index);
+        rounds.resize_with(rounds.len().max(round + 1), Vec::new);
+        rounds[round].push(index);
     }
     rounds.into_iter().flat_map(|round| cut(writes, round)).collect()
 }
@@ -90,9 +94,10 @@ fn cut(writes: &[Write], round: Vec<usize>) -> Vec<Vec<usize>> {
 }
 
 fn text_len(write: &Write) -> usize {
-    match &write.action {
+    let own = match &write.action {
         Action::Create { body, .. } | Action::Update { body, .. } | Action::Delete { body, .. } => body.text.len(),
-    }
+    };
+    own + write.charges.iter().map(|charge| charge.body.text.len()).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -105,7 +110,8 @@ mod tests {
     fn write(name: u8, size: usize) -> Write {
         let body = Body { labels: BTreeMap::new(), text: "x".repeat(size) };
         let action = Action::Create { uid: String::new(), body };
-        Write { kind: podium_kinds::KINDS[0], key: Key::new("", name.to_string()), actor: String::new(), action }
+        let (key, actor) = (Key::new("", name.to_string()), String::new());
+        Write { kind: podium_kinds::KINDS[0], key, actor, action, charges: Vec::new() }
     }
 
     proptest! {

@@ -1,62 +1,88 @@
 //! The one statement that writes, its parameters, and what it answered.
 
 use crate::{StoreError, row::signed};
+use podium_kinds::Kind;
 use podium_machinery::state::{Action, Body, Change, Object, Write, WriteError};
+use podium_types::Key;
 use sqlx::{PgConnection, Row, types::Uuid};
 use std::collections::BTreeMap;
 
 const COMMIT: &str = include_str!("commit.sql");
 
-/// A write made ready for the statement.
+/// One row of the statement: a write, or a charge of one.
 pub(crate) struct Op<'a> {
-    pub(crate) write: &'a Write,
-    /// `A`, `M` or `D`, as in `store.changes`.
+    pub(crate) kind: &'static Kind,
+    pub(crate) key: &'a Key,
+    actor: &'a str,
+    /// `A`, `M` or `D`, as in `store.changes`; `C` for a charge.
     verb: &'static str,
     uid: Uuid,
     expected: i64,
     body: &'a Body,
     /// Present for sealed kinds; then the text stays out of the statement.
     sealed: Option<Vec<u8>>,
+    /// So many rows before it must be done, its charges, or it is not.
+    needs: i64,
 }
 
 impl<'a> Op<'a> {
-    /// Reads and seals a write; refuses what the statement cannot carry.
-    pub(crate) fn of(write: &'a Write, sealing: Option<&crate::SealingKey>) -> Result<Self, WriteError> {
-        let (verb, uid, expected, body) = match &write.action {
+    /// Reads and seals a write, its charges first; refuses what the statement cannot carry.
+    pub(crate) fn all(write: &'a Write, sealing: Option<&crate::SealingKey>) -> Result<Vec<Self>, WriteError> {
+        let mut ops = Vec::with_capacity(write.charges.len() + 1);
+        for charge in &write.charges {
+            let op =
+                Self::of((charge.kind, &charge.key, &write.actor), ("C", &charge.uid, charge.expected, &charge.body));
+            ops.push(op.and_then(|op| op.sealed(sealing)).map_err(|error| match error {
+                WriteError::Conflict => WriteError::Overtaken,
+                error => error,
+            })?);
+        }
+        let action = match &write.action {
             Action::Create { uid, body } => ("A", uid, 0, body),
             Action::Update { uid, expected, body } => ("M", uid, *expected, body),
             Action::Delete { uid, expected, body } => ("D", uid, *expected, body),
         };
-        let uid_text = uid;
-        let uid = Uuid::parse_str(uid).map_err(|_| match verb {
-            "A" => WriteError::Refused(format!("metadata.uid {uid_text:?} is no UUID")),
+        let mut op = Self::of((write.kind, &write.key, &write.actor), action)?.sealed(sealing)?;
+        op.needs = signed(ops.len() as u64);
+        ops.push(op);
+        Ok(ops)
+    }
+    fn of(
+        (kind, key, actor): (&'static Kind, &'a Key, &'a str),
+        (verb, uid, expected, body): (&'static str, &'a String, u64, &'a Body),
+    ) -> Result<Self, WriteError> {
+        let parsed = Uuid::parse_str(uid).map_err(|_| match verb {
+            "A" => WriteError::Refused(format!("metadata.uid {uid:?} is no UUID")),
             // Stored uids are UUIDs, so this is not the object's.
             _ => WriteError::Conflict,
         })?;
+        Ok(Self { kind, key, actor, verb, uid: parsed, expected: signed(expected), body, sealed: None, needs: 0 })
+    }
+    fn sealed(mut self, sealing: Option<&crate::SealingKey>) -> Result<Self, WriteError> {
         let refused = |e: StoreError| WriteError::Refused(e.to_string());
-        let sealed = match (write.kind.sealed, sealing) {
+        self.sealed = match (self.kind.sealed, sealing) {
             (false, _) => None,
             (true, Some(key)) => {
                 // The canonical form of the uid is what rows give back.
-                let uid = uid.to_string();
-                Some(key.seal(write.kind.resource, &write.key, &uid, &body.text).map_err(refused)?)
+                let uid = self.uid.to_string();
+                Some(key.seal(self.kind.resource, self.key, &uid, &self.body.text).map_err(refused)?)
             }
             (true, None) => return Err(WriteError::Refused("there is no sealing key".into())),
         };
-        Ok(Self { write, verb, uid, expected: signed(expected), body, sealed })
+        Ok(self)
     }
     /// What it does to its object.
     pub(crate) fn change(&self) -> Change {
         match self.verb {
             "A" => Change::Added,
-            "M" => Change::Modified,
-            _ => Change::Deleted,
+            "D" => Change::Deleted,
+            _ => Change::Modified,
         }
     }
     /// The object after the write took `revision`.
     pub(crate) fn object(&self, revision: u64) -> Object {
         let Body { labels, text } = self.body;
-        Object::new(self.write.key.clone(), self.uid.to_string(), revision, labels.clone(), text)
+        Object::new(self.key.clone(), self.uid.to_string(), revision, labels.clone(), text)
     }
 }
 
@@ -85,16 +111,17 @@ pub(crate) async fn run(
         .bind(epoch)
         .bind(seq)
         .bind(column(ops, |op| op.verb))
-        .bind(column(ops, |op| op.write.kind.resource))
-        .bind(column(ops, |op| op.write.key.namespace.as_str()))
-        .bind(column(ops, |op| op.write.key.name.as_str()))
+        .bind(column(ops, |op| op.kind.resource))
+        .bind(column(ops, |op| op.key.namespace.as_str()))
+        .bind(column(ops, |op| op.key.name.as_str()))
         .bind(column(ops, |op| op.uid))
         .bind(column(ops, |op| op.expected))
         .bind(labels)
         .bind(column(ops, |op| op.sealed.is_none().then_some(op.body.text.as_str())))
         .bind(column(ops, |op| op.sealed.as_deref()))
-        .bind(column(ops, |op| op.write.actor.as_str()))
+        .bind(column(ops, |op| op.actor))
         .bind(signed(ops.len() as u64))
+        .bind(column(ops, |op| op.needs))
         .fetch_optional(conn)
         .await?;
     let Some(row) = row else { return Ok(None) };
@@ -125,9 +152,9 @@ pub(crate) async fn reasons(conn: &mut PgConnection, ops: &[&Op<'_>]) -> Vec<Wri
         "SELECT t.ord FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS t(res, ns, name, ord)
          JOIN store.objects o ON o.res = t.res AND o.ns = t.ns AND o.name = t.name",
     )
-    .bind(ops.iter().map(|op| op.write.kind.resource).collect::<Vec<_>>())
-    .bind(ops.iter().map(|op| op.write.key.namespace.as_str()).collect::<Vec<_>>())
-    .bind(ops.iter().map(|op| op.write.key.name.as_str()).collect::<Vec<_>>())
+    .bind(ops.iter().map(|op| op.kind.resource).collect::<Vec<_>>())
+    .bind(ops.iter().map(|op| op.key.namespace.as_str()).collect::<Vec<_>>())
+    .bind(ops.iter().map(|op| op.key.name.as_str()).collect::<Vec<_>>())
     .fetch_all(conn)
     .await;
     let present: Option<Vec<i64>> = present.ok().map(|rows| rows.iter().filter_map(|r| r.try_get(0).ok()).collect());

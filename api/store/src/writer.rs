@@ -97,22 +97,25 @@ impl Writer {
         }
         let mut ops = Vec::with_capacity(writes.len());
         for (index, write) in writes.iter().enumerate() {
-            let op = Op::of(write, self.db.sealing());
-            if let Err(refused) = &op {
+            let all = Op::all(write, self.db.sealing());
+            if let Err(refused) = &all {
                 batch.outcomes[index] = Err(refused.clone());
             }
-            ops.push(op.ok());
+            ops.push(all.ok());
         }
         let mut queue: VecDeque<Vec<usize>> = rounds(writes).into();
         while let Some(mut round) = queue.pop_front() {
             round.retain(|i| ops[*i].is_some());
-            let chosen: Vec<&Op<'_>> = round.iter().filter_map(|i| ops[*i].as_ref()).collect();
+            let chosen: Vec<&Op<'_>> = round.iter().filter_map(|i| ops[*i].as_ref()).flatten().collect();
             if chosen.is_empty() {
                 continue;
             }
             match self.statement(&chosen).await {
-                Ended::Answer(answer) => self.take(&mut batch, &round, &chosen, &answer).await,
-                Ended::BadValue(why) if chosen.len() == 1 => batch.outcomes[round[0]] = Err(WriteError::Refused(why)),
+                Ended::Answer(answer) => {
+                    let sizes: Vec<_> = round.iter().map(|i| (*i, ops[*i].as_ref().map_or(0, Vec::len))).collect();
+                    self.take(&mut batch, &sizes, &chosen, &answer).await;
+                }
+                Ended::BadValue(why) if round.len() == 1 => batch.outcomes[round[0]] = Err(WriteError::Refused(why)),
                 Ended::BadValue(_) => {
                     let rest = round.split_off(round.len() / 2);
                     queue.push_front(rest);
@@ -147,23 +150,32 @@ impl Writer {
         Ok(())
     }
 
-    /// Files the answer of one statement into the batch.
-    async fn take(&mut self, batch: &mut Batch, round: &[usize], ops: &[&Op<'_>], answer: &Answer) {
+    /// Files the answer of one statement into the batch. `round`: the writes, and how many rows each has.
+    async fn take(&mut self, batch: &mut Batch, round: &[(usize, usize)], ops: &[&Op<'_>], answer: &Answer) {
         batch.spans.push(Span { base: answer.base.unsigned_abs(), newest: answer.newest.unsigned_abs() });
         let mut done = answer.done.clone();
         done.sort_unstable();
         let mut refused = Vec::new();
-        for (at, (index, op)) in round.iter().zip(ops).enumerate() {
-            let position = crate::row::signed(at as u64 + 1);
-            if done.binary_search(&position).is_err() {
-                refused.push((*index, *op));
-                continue;
+        let mut rows = (1..).zip(ops);
+        for (index, size) in round {
+            // A write's own row is the last of its rows; those before it are its charges.
+            let mut outcome = Err(WriteError::Overtaken);
+            let mut charged = true;
+            for (at, (position, op)) in rows.by_ref().take(*size).enumerate() {
+                let own = at + 1 == *size;
+                if done.binary_search(&position).is_ok() {
+                    let revision = (answer.base + position).unsigned_abs();
+                    let object = Arc::new(op.object(revision));
+                    let event = Event::new(op.change(), revision, Arc::clone(&object), None);
+                    batch.events.push(Committed { resource: op.kind.resource, event });
+                    outcome = if own { Ok(object) } else { outcome };
+                } else if !own {
+                    charged = false;
+                } else if charged {
+                    refused.push((*index, *op));
+                }
             }
-            let revision = (answer.base + position).unsigned_abs();
-            let object = Arc::new(op.object(revision));
-            batch.outcomes[*index] = Ok(Arc::clone(&object));
-            let event = Event::new(op.change(), revision, object, None);
-            batch.events.push(Committed { resource: op.write.kind.resource, event });
+            batch.outcomes[*index] = outcome;
         }
         if refused.is_empty() {
             return;

@@ -55,14 +55,9 @@ fn here(view: &View, key: &Key, concerned: bool) -> Vec<Key> {
 
 fn status(view: &View, quota: &Item<ResourceQuota>) -> ResourceQuotaStatus {
     let hard = quota.spec.as_ref().and_then(|spec| spec.hard.clone()).unwrap_or_default();
-    let sums = usage::of_pods(view, quota, &hard);
-    let namespace = quota.key().namespace.as_str();
     let used: BTreeMap<String, Amount> = hard
         .keys()
-        .filter_map(|name| {
-            let used = sums.get(name).copied().or_else(|| usage::of_objects(view, namespace, name));
-            Some((name.clone(), Amount(used?.to_string())))
-        })
+        .filter_map(|name| Some((name.clone(), Amount(usage::of(view, quota, name)?.to_string()))))
         .collect();
     // An amount that is written otherwise but is the same stays as it is.
     let before = quota.status.as_ref().and_then(|status| status.used.as_ref());

@@ -12,8 +12,6 @@ const TOLERATION_SECONDS: i64 = 300;
 const FILE_MODE: i64 = 0o644;
 /// Seconds that a projected token is valid.
 const TOKEN_SECONDS: i64 = 3600;
-/// Priorities of the classes that every cluster has (admission Priority).
-const CRITICAL: &[(&str, i64)] = &[("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
 /// Defaults of a pod: those of its spec, and those that a template leaves open.
 pub(super) fn pod(object: &mut Value) {
@@ -37,7 +35,6 @@ pub(super) fn pod(object: &mut Value) {
         resources::default_requests(resources);
     }
     tolerations(spec);
-    priority(spec);
 }
 
 /// Defaults of a PodSpec, alone or in a template.
@@ -181,15 +178,6 @@ fn tolerations(spec: &mut Value) {
     }
 }
 
-fn priority(spec: &mut Value) {
-    let class = text(&spec["priorityClassName"]);
-    let priority = if class.is_empty() { Some(0) } else { CRITICAL.iter().find(|c| c.0 == class).map(|c| c.1) };
-    if let Some(priority) = priority {
-        set_default(spec, "priority", priority);
-        set_default(spec, "preemptionPolicy", "PreemptLowerPriority");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,7 +209,6 @@ mod tests {
                     "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}],
                 "dnsPolicy": "ClusterFirst", "restartPolicy": "Always", "securityContext": {},
                 "terminationGracePeriodSeconds": 30, "schedulerName": "default-scheduler", "enableServiceLinks": true,
-                "priority": 0, "preemptionPolicy": "PreemptLowerPriority",
                 "tolerations": [
                     {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300},
                     {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}]})

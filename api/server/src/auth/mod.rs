@@ -8,6 +8,7 @@ pub(crate) mod authorize;
 pub(crate) mod escalation;
 pub(crate) mod impersonate;
 pub(crate) mod node;
+mod nodelabels;
 mod policy;
 mod tokens;
 

@@ -3,7 +3,7 @@
 //! Kubernetes splits this into the node authoriser (may the request be made) and the
 //! NodeRestriction admission (may this object be written); so do [`decide`] and [`restrict`].
 
-use super::authorize::Attributes;
+use super::{authorize::Attributes, nodelabels};
 use crate::{
     user::{NODES, User},
     verbs::Api,
@@ -16,8 +16,6 @@ use serde_json::Value;
 const PREFIX: &str = "system:node:";
 /// Where nodes keep their leases.
 const LEASES: &str = "kube-node-lease";
-/// Labels that only administrators give to nodes.
-const RESTRICTED: &str = "node-restriction.kubernetes.io/";
 /// Marks a pod that mirrors one of the node's own.
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
@@ -169,12 +167,13 @@ pub(crate) fn restrict(user: &User, kind: &Kind, new: &Value, old: Option<&Value
         "nodes" => {
             let nothing = Value::Null;
             let old = old.unwrap_or(&nothing);
-            let restricted = |v: &Value| -> Vec<(String, Value)> {
-                let labels = v["metadata"]["labels"].as_object().into_iter().flatten();
-                labels.filter(|(k, _)| k.contains(RESTRICTED)).map(|(k, v)| (k.clone(), v.clone())).collect()
-            };
-            if restricted(new) != restricted(old) {
-                return refuse(format!("node {node:?} is not allowed to modify labels: {RESTRICTED}"));
+            let labels = nodelabels::forbidden(new, old).join(", ");
+            if !labels.is_empty() {
+                let what = if old.is_null() { "set the following" } else { "modify" };
+                return refuse(format!("node {node:?} is not allowed to {what} labels: {labels}"));
+            }
+            if !old.is_null() && new["metadata"]["ownerReferences"] != old["metadata"]["ownerReferences"] {
+                return refuse(format!("node {node:?} is not allowed to modify ownerReferences"));
             }
             if !old.is_null() && new["spec"]["taints"] != old["spec"]["taints"] {
                 return refuse(format!("node {node:?} is not allowed to modify taints"));

@@ -3,7 +3,7 @@
 use super::Api;
 use crate::user::User;
 use podium_kinds::Kind;
-use podium_machinery::state::{Action, Body, Object, Write, WriteError};
+use podium_machinery::state::{Action, Body, Charge, Object, Write, WriteError};
 use podium_types::{ApiError, Key, canonical, meta};
 use serde_json::Value;
 use std::sync::Arc;
@@ -30,6 +30,7 @@ pub(crate) fn explain(kind: &Kind, name: &str, error: WriteError) -> ApiError {
         WriteError::AlreadyExists => ApiError::already_exists(kind.plural, kind.group, name),
         WriteError::NotFound => ApiError::not_found(kind.plural, kind.group, name),
         WriteError::Conflict => ApiError::modified(kind.plural, kind.group, name),
+        WriteError::Overtaken => ApiError::too_many_requests(error.to_string(), RETRY_AFTER),
         WriteError::Unavailable => ApiError::unavailable(error.to_string(), RETRY_AFTER),
         WriteError::Overloaded => ApiError::too_many_requests(error.to_string(), RETRY_AFTER),
         WriteError::Unknown => ApiError::timeout(error.to_string()),
@@ -44,8 +45,9 @@ impl Api {
         kind: &'static Kind,
         key: &Key,
         action: Action,
+        charges: Vec<Charge>,
     ) -> Result<Arc<Object>, WriteError> {
-        let write = Write { kind, key: key.clone(), actor: user.name.clone(), action };
+        let write = Write { kind, key: key.clone(), actor: user.name.clone(), action, charges };
         self.backend().commit(write).await
     }
 }

@@ -80,20 +80,31 @@ impl Api {
             Err(error) => return Ok(Err(error)),
         };
         let name = meta::name(&object).to_owned();
-        let reserved = match self.prepare(user, kind, &mut object, options).await {
-            Ok(reserved) => reserved,
+        let (reserved, warnings) = match self.prepare(user, kind, &mut object, options).await {
+            Ok(prepared) => prepared,
             Err(error) => return Ok(Err(error)),
         };
-        let warnings = kind.strategy.warnings(&object);
         let key = meta::key(&object);
-        if options.dry_run {
-            if self.peek(kind, &key).is_some() {
-                return Err((WriteError::AlreadyExists, name, generated));
+        let mut attempts = 0;
+        let done = loop {
+            attempts += 1;
+            let charged = match admission::charge(self, kind, &object, None).await {
+                Ok(charged) => charged,
+                Err(error) => return Ok(Err(error)),
+            };
+            if options.dry_run {
+                if self.peek(kind, &key).is_some() {
+                    return Err((WriteError::AlreadyExists, name, generated));
+                }
+                return Ok(Ok(Written { object: commit::unsaved(&object, 0), warnings, created: true }));
             }
-            return Ok(Ok(Written { object: commit::unsaved(&object, 0), warnings, created: true }));
-        }
-        let action = Action::Create { uid: meta::uid(&object).to_owned(), body: Body::of(&object) };
-        let done = self.commit(user, kind, &key, action).await;
+            let action = Action::Create { uid: meta::uid(&object).to_owned(), body: Body::of(&object) };
+            match self.commit(user, kind, &key, action, charged.charges).await {
+                // Somebody else charged the same quota: whether there is room is to be seen anew.
+                Err(WriteError::Overtaken) if attempts < CONFLICT_RETRIES => {}
+                done => break done,
+            }
+        };
         drop(reserved);
         match done {
             Ok(object) => Ok(Ok(Written { object, warnings, created: true })),
@@ -137,14 +148,15 @@ impl Api {
         Ok(generated)
     }
 
-    /// Defaults, admission, validation. What is returned must live until the write is committed.
+    /// Defaults, admission, validation. What is reserved must live until the write is committed; warnings
+    /// are for the client.
     async fn prepare(
         &self,
         user: &User,
         kind: &'static Kind,
         object: &mut Value,
         options: &WriteOptions,
-    ) -> Result<admission::Reserved, ApiError> {
+    ) -> Result<(admission::Reserved, Vec<String>), ApiError> {
         let now = self.backend().now();
         let context = Context { now, user: &user.name, subresource: "" };
         let writer = Writer::new(kind, user, "", options, now);
@@ -154,18 +166,20 @@ impl Api {
         }
         kind.strategy.default(object);
         writer.made(object, true);
-        kind.strategy.prepare_create(object, &context);
         node::restrict(user, kind, object, None)?;
         escalation::check(self, user, kind, object, None)?;
-        let reserved = admission::on_create(self, user, kind, object).await?;
+        admission::fill_in(self, kind, object).await?;
+        kind.strategy.prepare_create(object, &context);
+        let reserved = admission::on_create(self, user, kind, object)?;
         let mut errors = metadata::validate(kind, object, None);
         errors.extend(kind.strategy.validate(object));
         errors.extend(kind.strategy.validate_create(object));
-        if errors.is_empty() {
-            Ok(reserved)
-        } else {
-            Err(ApiError::invalid(kind.kind, kind.group, meta::name(object), &errors))
+        if !errors.is_empty() {
+            return Err(ApiError::invalid(kind.kind, kind.group, meta::name(object), &errors));
         }
+        let mut warnings = kind.strategy.warnings(object);
+        admission::judge(self, kind, "", object, None, &mut warnings)?;
+        Ok((reserved, warnings))
     }
 }
 

@@ -58,7 +58,7 @@ impl Api {
             if options.dry_run {
                 return Ok(Deleted { object: commit::unsaved(&value, current.revision), gone });
             }
-            match self.commit(user, kind, key, action).await {
+            match self.commit(user, kind, key, action, Vec::new()).await {
                 Ok(object) => return Ok(Deleted { object, gone }),
                 Err(WriteError::Conflict) if attempts < CONFLICT_RETRIES => {}
                 Err(error) => return Err(commit::explain(kind, &key.name, error)),

@@ -26,7 +26,7 @@ pub(crate) use update::CREATE_ON_UPDATE;
 pub use watch::{Watch, WatchItem, WatchOptions};
 
 use crate::{
-    admission::Allocator,
+    admission::{Allocator, Turns},
     auth::{Rbac, Tokens},
     backend::Backend,
 };
@@ -64,6 +64,7 @@ pub struct Api {
 struct Inner {
     backend: Arc<dyn Backend>,
     allocator: Allocator,
+    turns: Turns,
     tokens: Option<Tokens>,
     rbac: Rbac,
 }
@@ -71,7 +72,8 @@ struct Inner {
 impl Api {
     /// The API over `backend`; without `tokens` no service-account tokens can be made or checked.
     pub fn new(backend: Arc<dyn Backend>, config: ApiConfig, tokens: Option<Tokens>) -> Self {
-        Self { inner: Arc::new(Inner { backend, allocator: Allocator::new(config), tokens, rbac: Rbac::default() }) }
+        let (allocator, turns) = (Allocator::new(config), Turns::default());
+        Self { inner: Arc::new(Inner { backend, allocator, turns, tokens, rbac: Rbac::default() }) }
     }
     /// State and time.
     pub fn backend(&self) -> &Arc<dyn Backend> {
@@ -83,6 +85,10 @@ impl Api {
     }
     pub(crate) fn rbac(&self) -> &Rbac {
         &self.inner.rbac
+    }
+    /// Who may charge the quotas of a namespace next.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.inner.turns
     }
     pub(crate) fn allocator(&self) -> &Allocator {
         &self.inner.allocator

@@ -105,11 +105,16 @@ impl Api {
             preconditions(kind, &new, &current)?;
             let writer = Writer::new(kind, user, subresource, options, self.backend().now());
             let reserved = self.merge(user, kind, subresource, &writer, &mut new, &old).await?;
-            let warnings = if subresource.is_empty() { kind.strategy.warnings(&new) } else { Vec::new() };
+            let mut warnings = if subresource.is_empty() { kind.strategy.warnings(&new) } else { Vec::new() };
             if new == old {
                 return Ok(Written { object: current, warnings, created: false });
             }
             writer.stamp(&mut new);
+            admission::judge(self, kind, subresource, &new, Some(&old), &mut warnings)?;
+            let charged = match admission::changes_use(kind, subresource) {
+                true => admission::charge(self, kind, &new, Some(&old)).await?,
+                false => admission::Charged::default(),
+            };
             if options.dry_run {
                 let object = commit::unsaved(&new, current.revision);
                 return Ok(Written { object, warnings, created: false });
@@ -120,10 +125,11 @@ impl Api {
             } else {
                 Action::Update { uid, expected, body }
             };
-            let done = self.commit(user, kind, key, action).await;
+            let done = self.commit(user, kind, key, action, charged.charges).await;
             drop(reserved);
             match done {
                 Ok(object) => return Ok(Written { object, warnings, created: false }),
+                Err(WriteError::Overtaken) if attempts < CONFLICT_RETRIES => {}
                 Err(WriteError::Conflict) if retry && attempts < CONFLICT_RETRIES => {}
                 Err(error) => return Err(commit::explain(kind, &key.name, error)),
             }

@@ -3,6 +3,7 @@
 // Clippy knows tests, but not their helpers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+mod charges;
 mod compaction;
 mod crash;
 mod feed;

@@ -15,7 +15,7 @@ fn secrets() -> &'static Kind {
 fn secret(action: impl Fn(String, Body) -> Action, id: &str, value: &str) -> Write {
     let key = Key::new("ns", "s");
     let body = Body::of(&object(secrets(), &key, id, value));
-    Write { kind: secrets(), key, actor: "test".into(), action: action(id.to_owned(), body) }
+    Write { kind: secrets(), key, actor: "test".into(), action: action(id.to_owned(), body), charges: Vec::new() }
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ pub fn object(kind: &Kind, key: &Key, uid: &str, value: &str) -> Value {
 }
 
 pub fn write(key: &Key, action: Action) -> Write {
-    Write { kind: configmaps(), key: key.clone(), actor: "test".into(), action }
+    Write { kind: configmaps(), key: key.clone(), actor: "test".into(), action, charges: Vec::new() }
 }
 
 pub fn create(name: &str, value: &str) -> Write {

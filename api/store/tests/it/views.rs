@@ -12,7 +12,7 @@ fn stored(resource: &str, object: &Value) -> Write {
     let kind = KINDS.iter().find(|k| k.resource == resource).expect("served");
     let uid = uid();
     let action = Action::Create { uid, body: Body::of(object) };
-    Write { kind, key: meta::key(object), actor: "test".into(), action }
+    Write { kind, key: meta::key(object), actor: "test".into(), action, charges: Vec::new() }
 }
 
 #[tokio::test]

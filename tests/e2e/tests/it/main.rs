@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod admission;
 mod autoscaling;
 mod bad_input;
 mod certificates;
