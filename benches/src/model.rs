@@ -45,13 +45,7 @@ impl Model {
         self.fold(resource, &object, change, previous)
     }
 
-    fn fold(
-        &mut self,
-        resource: &'static str,
-        object: &Value,
-        change: Change,
-        previous: Option<Arc<Object>>,
-    ) -> Event {
+    fn fold(&mut self, resource: &'static str, object: &Value, change: Change, previous: Option<Arc<Object>>) -> Event {
         self.revision += 1;
         let body = Body::of(object);
         let (key, uid) = (meta::key(object), meta::uid(object).to_owned());
@@ -135,6 +129,5 @@ impl Model {
 pub fn run(pod: &mut Value) {
     let since = "2026-01-01T00:00:00Z";
     let ready = json!([{"type": "Ready", "status": "True", "lastTransitionTime": since}]);
-    pod["status"] =
-        json!({"phase": "Running", "startTime": since, "podIP": "10.244.0.9", "hostIP": "192.0.2.1", "conditions": ready});
+    pod["status"] = json!({"phase": "Running", "startTime": since, "podIP": "10.244.0.9", "hostIP": "192.0.2.1", "conditions": ready});
 }

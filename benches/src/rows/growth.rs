@@ -116,10 +116,14 @@ fn among(others: usize) -> Result<Model> {
     let mut model = Model::new();
     model.nodes(NODES)?;
     let template = |app: &str| json!({"metadata": {"labels": {"app": app}}, "spec": containers()});
-    let object = |kind: &str, name: &str, spec: Value| json!({"kind": kind, "spec": spec,
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": name}}});
-    let workload = |name: &str| json!({"replicas": SIZE, "selector": {"matchLabels": {"app": name}},
-        "template": template(name)});
+    let object = |kind: &str, name: &str, spec: Value| {
+        json!({"kind": kind, "spec": spec,
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": name}}})
+    };
+    let workload = |name: &str| {
+        json!({"replicas": SIZE, "selector": {"matchLabels": {"app": name}},
+        "template": template(name)})
+    };
     model.put(resource::REPLICA_SETS, object("ReplicaSet", "own-set", workload("own-set")));
     model.put(resource::DEPLOYMENTS, object("Deployment", "own-deployment", workload("own-deployment")));
     let mut stateful = workload("own-stateful");
@@ -164,7 +168,8 @@ fn fill(model: &mut Model, others: usize) {
                 "namespace": NAMESPACE, "labels": labels, "ownerReferences": owners}});
             pod["spec"]["nodeName"] = json!(format!("node-{:04}", n % NODES));
             if set % 10 == 0 {
-                let apart = json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": labels}}]);
+                let apart =
+                    json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": labels}}]);
                 pod["spec"]["affinity"] =
                     json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}});
             }
