@@ -137,7 +137,7 @@ fn among(others: usize) -> Result<Model> {
     let service = json!({"selector": {"app": "own-set"}, "clusterIP": "10.96.0.9",
         "ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}]});
     model.put(resource::SERVICES, object("Service", "own-service", service));
-    let controllers = SUBJECTS.iter().filter(|subject| subject.writes == 0).map(|subject| subject.controller);
+    let controllers = SUBJECTS.iter().map(|subject| subject.controller);
     model.settle(&controllers.collect::<Vec<_>>())?;
     fill(&mut model, others);
     wait(&mut model);
