@@ -1,5 +1,5 @@
 //! A lean HTTP/1.1 client over TLS with the administrator's certificate: one connection each, so
-//! that what is measured is the server.
+//! that what is measured is the server. Watches can share an HTTP/2 connection instead.
 
 use crate::stats::{Latencies, Run, Runs};
 use anyhow::{Context, Result, ensure};
@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 /// Opens connections to one API server.
 #[derive(Clone)]
@@ -49,13 +50,26 @@ impl Dialer {
     }
 
     pub async fn connect(&self) -> Result<Connection> {
-        let tcp = TcpStream::connect(&self.address).await?;
-        tcp.set_nodelay(true)?;
-        let name = ServerName::try_from("localhost")?;
-        let tls = self.tls.connect(name, tcp).await?;
+        let tls = self.dial(&self.tls).await?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await?;
         tokio::spawn(connection);
         Ok(Connection { sender })
+    }
+
+    /// A connection that many requests share.
+    pub async fn multiplex(&self) -> Result<Multiplexed> {
+        let mut tls = rustls::ClientConfig::clone(self.tls.config());
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let tls = self.dial(&Arc::new(tls).into()).await?;
+        let (sender, connection) = h2::client::handshake(tls).await?;
+        tokio::spawn(connection);
+        Ok(Multiplexed { sender, address: self.address.clone() })
+    }
+
+    async fn dial(&self, tls: &tokio_rustls::TlsConnector) -> Result<TlsStream<TcpStream>> {
+        let tcp = TcpStream::connect(&self.address).await?;
+        tcp.set_nodelay(true)?;
+        Ok(tls.connect(ServerName::try_from("localhost")?, tcp).await?)
     }
 
     /// `runs` runs of `size` requests each over `clients` connections; requests are numbered through.
@@ -149,5 +163,24 @@ impl Connection {
             .body(Full::new(Bytes::from(body.unwrap_or_default())))?;
         self.sender.ready().await?;
         Ok(tokio::time::timeout(Duration::from_secs(60), self.sender.send_request(request)).await??)
+    }
+}
+
+/// A connection that many requests share (HTTP/2).
+pub struct Multiplexed {
+    sender: h2::client::SendRequest<Bytes>,
+    address: String,
+}
+
+impl Multiplexed {
+    /// GETs something whose body is yet to be read.
+    pub async fn get(&mut self, path: &str) -> Result<h2::RecvStream> {
+        let uri = format!("https://{}{path}", self.address);
+        let request = http_0_2::Request::get(uri).header("accept", "application/json").body(())?;
+        let mut sender = self.sender.clone().ready().await?;
+        let (answer, _) = sender.send_request(request, true)?;
+        let answer = tokio::time::timeout(Duration::from_secs(60), answer).await??;
+        ensure!(answer.status().is_success(), "GET {path}: {}", answer.status());
+        Ok(answer.into_body())
     }
 }

@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 
 /// Connections that write pod statuses.
 const WRITERS: usize = 16;
+/// Time between two renewals of a node's lease.
+const RENEWAL: Duration = Duration::from_secs(10);
 
 /// Makes `count` Nodes, and sets every pod bound to one of them Running and Ready.
 pub async fn simulate(dialer: &Dialer, count: usize) -> Result<tokio::task::JoinHandle<Result<()>>> {
@@ -57,6 +59,20 @@ pub async fn simulate(dialer: &Dialer, count: usize) -> Result<tokio::task::Join
         }
         Ok(())
     }))
+}
+
+/// Renews the leases of simulated nodes every ten seconds, evenly over that time, until it is aborted.
+pub async fn renew(dialer: Dialer, count: usize) -> Result<()> {
+    let mut connection = dialer.connect().await?;
+    let mut clock = tokio::time::interval(RENEWAL / u32::try_from(count)?);
+    for n in 0_usize.. {
+        clock.tick().await;
+        let path = format!("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/sim-{}", n % count);
+        let renewed = format!("2036-01-01T00:00:00.{:06}Z", n % 1_000_000);
+        let patch = json!({"spec": {"renewTime": renewed}});
+        connection.ask("PATCH", &path, Some(patch.to_string())).await?;
+    }
+    Ok(())
 }
 
 async fn write_statuses(dialer: Dialer, mut pods: mpsc::Receiver<Value>) -> Result<()> {

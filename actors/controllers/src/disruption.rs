@@ -65,7 +65,8 @@ impl Controller for DisruptionController {
     fn decide(&self, view: &View, key: &Key, now: Timestamp, _ids: &mut Ids) -> Plan {
         let Some(budget) = view.budgets.get(key) else { return Plan::default() };
         let Some(spec) = &budget.spec else { return Plan::default() };
-        let covered: Vec<_> = view.pods.of(&key.namespace).filter(|pod| covers(budget, pod)).collect();
+        let labels = spec.selector.as_ref().and_then(|selector| selector.match_labels.clone()).unwrap_or_default();
+        let covered: Vec<_> = view.pods_labelled(&key.namespace, &labels).filter(|pod| covers(budget, pod)).collect();
         let (disrupted, wake_at) = disrupted(budget, &covered, now);
         let healthy =
             |pod: &&&Arc<Item<Pod>>| !pod.deleting() && pods::ready(pod) && !disrupted.contains_key(&pod.key().name);

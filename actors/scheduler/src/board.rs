@@ -6,7 +6,7 @@
 use crate::{
     class::Class,
     images,
-    selector::{Neighbours, Term},
+    selector::{Labels, Neighbours, Term},
     tally::{Kind, Owned, Question, Tally, Topology},
 };
 use k8s_openapi::api::core::v1::{Node, Pod, Taint};
@@ -82,8 +82,12 @@ pub struct Board<'a> {
     index: BTreeMap<&'a str, usize>,
     /// What images count for, by place.
     images: BTreeMap<String, Vec<i64>>,
-    /// Pods that run, with their places, of the namespaces that were asked about.
-    spaces: BTreeMap<String, Bound>,
+    /// Where terms are among the owned.
+    terms: BTreeMap<(Kind, Term), usize>,
+    /// Terms whose owners among the pods that run are not counted yet: groups of those.
+    uncounted: BTreeMap<usize, Vec<&'a str>>,
+    /// Pods that run, with their places, of the namespaces and labels that were asked about.
+    spaces: BTreeMap<(String, Labels), Bound>,
     placed: Vec<(&'a Item<Pod>, usize)>,
     claimed: BTreeSet<Key>,
     volumes: BTreeSet<(usize, (String, String))>,
@@ -111,6 +115,8 @@ impl<'a> Board<'a> {
             touched: Vec::new(),
             index,
             images: BTreeMap::new(),
+            terms: BTreeMap::new(),
+            uncounted: BTreeMap::new(),
             spaces: BTreeMap::new(),
             placed: Vec::new(),
             claimed: BTreeSet::new(),
@@ -119,27 +125,26 @@ impl<'a> Board<'a> {
         board.own_bound();
         board
     }
-    /// Counts the terms of the pods that run. Those of one owner mostly say the same, so what
-    /// the last one said is kept.
+    /// Learns the terms of the pods that run; who has them is counted when somebody asks.
     fn own_bound(&mut self) {
-        let mut known: BTreeMap<&str, (&Item<Pod>, Vec<usize>)> = BTreeMap::new();
-        let affinity = |pod: &'a Item<Pod>| pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref());
-        for pod in self.view.pods_with_affinity().filter(|pod| !pods::terminal(pod)) {
-            let Some(at) = pods::node(pod).and_then(|node| self.at(node)) else { continue };
-            let owner = pod.meta().owner_references.iter().flatten().next().map_or("", |owner| owner.uid.as_str());
-            let alike = known.get(owner).filter(|(other, _)| {
-                let same_space = other.key().namespace == pod.key().namespace;
-                same_space && other.object.labels == pod.object.labels && affinity(other) == affinity(pod)
-            });
-            let owned = match alike {
-                Some((_, owned)) => owned.clone(),
-                None => {
-                    let owned = self.own(&Neighbours::of(pod, self.view));
-                    known.insert(owner, (pod, owned.clone()));
-                    owned
+        for (group, pod) in self.view.neighbours() {
+            for owned in self.own(&Neighbours::of(pod, self.view)) {
+                self.uncounted.entry(owned).or_default().push(group);
+            }
+        }
+    }
+    /// Counts the pods that run and have terms about such a pod.
+    pub fn settle(&mut self, namespace: &str, labels: &Labels) {
+        let about = |owned: &usize| self.owned.get(*owned).is_some_and(|owned| owned.term.matches(namespace, labels));
+        let asked: Vec<usize> = self.uncounted.keys().copied().filter(about).collect();
+        for owned in asked {
+            for group in self.uncounted.remove(&owned).unwrap_or_default() {
+                for pod in self.view.neighbours_of(group).filter(|pod| !pods::terminal(pod)) {
+                    if let Some(at) = pods::node(pod).and_then(|node| self.at(node)) {
+                        self.note(owned, at, 1);
+                    }
                 }
-            };
-            owned.into_iter().for_each(|owned| self.note(owned, at, 1));
+            }
         }
     }
     /// Where a node is in [`Board::places`].
@@ -194,10 +199,11 @@ impl<'a> Board<'a> {
             Some(names) => names.iter().cloned().collect(),
             None => view.namespaces.all().map(|space| space.key().name.clone()).collect(),
         };
+        let labels = tally.question.labels();
         for name in names {
-            let bound = spaces
-                .entry(name.clone())
-                .or_insert_with(|| view.pods.of(&name).filter_map(|pod| Some((Arc::clone(pod), at(pod)?))).collect());
+            let found =
+                || view.pods_labelled(&name, &labels).filter_map(|pod| Some((Arc::clone(pod), at(pod)?))).collect();
+            let bound = spaces.entry((name.clone(), labels.clone())).or_insert_with(found);
             for (pod, at) in bound.iter() {
                 if tally.question.counts(pod) {
                     tally.add(domains, *at, 1);
@@ -221,13 +227,14 @@ impl<'a> Board<'a> {
         anti.chain(affinity).chain(liked).map(|(term, kind)| self.own_one(term, kind)).collect()
     }
     fn own_one(&mut self, term: &Term, kind: Kind) -> usize {
-        let known = self.owned.iter().position(|owned| owned.kind == kind && owned.term == *term);
-        known.unwrap_or_else(|| {
-            let topology = self.topology(&term.topology);
-            let counts = vec![0; self.topologies[topology].size];
-            self.owned.push(Owned { term: term.clone(), kind, topology, counts });
-            self.owned.len() - 1
-        })
+        if let Some(known) = self.terms.get(&(kind, term.clone())) {
+            return *known;
+        }
+        let topology = self.topology(&term.topology);
+        let counts = vec![0; self.topologies[topology].size];
+        self.owned.push(Owned { term: term.clone(), kind, topology, counts });
+        self.terms.insert((kind, term.clone()), self.owned.len() - 1);
+        self.owned.len() - 1
     }
     fn note(&mut self, owned: usize, at: usize, by: i64) {
         let Some(owned) = self.owned.get_mut(owned) else { return };

@@ -124,6 +124,7 @@ impl Class {
             touched: board.touched.len(),
             ask,
         };
+        board.settle(&class.ask.namespace, &class.ask.labels);
         class.tainted = class.fixed.iter().any(|fixed| fixed.disliked > 0);
         class.standings = (0..board.places.len()).map(|at| class.look(board, at, profile)).collect();
         class.refresh(pod, board, profile);

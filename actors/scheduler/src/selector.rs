@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub type Labels = BTreeMap<String, String>;
 
 /// One thing that a selector wants of labels.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Need {
     In(String, Vec<String>),
     NotIn(String, Vec<String>),
@@ -34,7 +34,7 @@ impl Need {
 }
 
 /// A label selector; without a selector at all nothing is selected, by an empty one everything.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Selector(Option<Vec<Need>>);
 
 impl Selector {
@@ -64,6 +64,16 @@ impl Selector {
     /// Whether it selects whatever there is.
     pub fn everything(&self) -> bool {
         self.0.as_ref().is_some_and(Vec::is_empty)
+    }
+    /// Labels that whatever it selects must have.
+    pub fn labels(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.iter().flatten().filter_map(|need| match need {
+            Need::In(name, values) => match values.as_slice() {
+                [value] => Some((name, value)),
+                _ => None,
+            },
+            _ => None,
+        })
     }
     /// Whether labels are selected.
     pub fn matches(&self, labels: &Labels) -> bool {
@@ -99,7 +109,7 @@ impl Selector {
 }
 
 /// The namespaces whose pods a term is about.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Namespaces {
     /// Every one.
     All,
@@ -118,7 +128,7 @@ impl Namespaces {
 }
 
 /// A pod affinity or anti-affinity term.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Term {
     /// Label of nodes whose equal values make one place.
     pub topology: String,

@@ -83,6 +83,11 @@ impl Question {
         };
         self.terms.iter().all(selected) && !(self.living && pod.deleting())
     }
+    /// Labels that every pod has which counts.
+    pub fn labels(&self) -> Labels {
+        let pairs = self.terms.iter().flat_map(|(_, selector)| selector.labels());
+        pairs.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
     /// The namespaces that are to be looked at; `None`: all.
     pub fn spaces(&self) -> Option<&BTreeSet<String>> {
         self.terms.iter().find_map(|(namespaces, _)| match namespaces {
@@ -161,7 +166,7 @@ impl Tally {
 }
 
 /// What a term of a pod that lies somewhere means for others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Those it names must stay away.
     Anti,

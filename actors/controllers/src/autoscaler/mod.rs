@@ -70,7 +70,8 @@ fn sync(view: &View, hpa: &Arc<Item<HorizontalPodAutoscaler>>, now: Timestamp) -
     draft.set(ABLE, true, "SucceededGetScale", message);
     let current = target.replicas;
     draft.status.current_replicas = Some(current);
-    let pods: Vec<_> = view.pods.of(&hpa.key().namespace).filter(|pod| target.selects(pod)).collect();
+    let labels = target.labels();
+    let pods: Vec<_> = view.pods_labelled(&hpa.key().namespace, &labels).filter(|pod| target.selects(pod)).collect();
     if let Some((reason, message, event)) = unclear(view, hpa, &target, &pods) {
         draft.fail_as(ACTIVE, reason.0, message, reason.1, event);
         return draft.plan();

@@ -41,6 +41,10 @@ impl Target {
     pub fn selects(&self, pod: &Item<Pod>) -> bool {
         self.selector.as_ref().is_some_and(|selector| selector::matches(selector, &pod.object.labels))
     }
+    /// Labels that every pod has which counts.
+    pub fn labels(&self) -> selector::Labels {
+        self.selector.as_ref().and_then(|selector| selector.match_labels.clone()).unwrap_or_default()
+    }
     /// The selector for people.
     pub fn words(&self) -> String {
         let labels = self.selector.as_ref().and_then(|selector| selector.match_labels.as_ref());

@@ -45,10 +45,7 @@ pub fn selecting(service: &Service) -> Option<&ServiceSpec> {
 pub fn backends<'a>(view: &'a View, service: &'a Item<Service>, spec: &ServiceSpec) -> Vec<Backend<'a>> {
     let Some(selector) = &spec.selector else { return Vec::new() };
     let publish = spec.publish_not_ready_addresses == Some(true);
-    let selected = view
-        .pods
-        .of(&service.key().namespace)
-        .filter(|pod| !pods::terminal(pod) && selector::contains(selector, &pod.object.labels));
+    let selected = view.pods_labelled(&service.key().namespace, selector).filter(|pod| !pods::terminal(pod));
     selected
         .filter_map(|pod| {
             let ip = pod.status.as_ref()?.pod_ip.as_deref().filter(|ip| !ip.is_empty())?;

@@ -16,7 +16,7 @@ impl<V: Ord> Default for Index<V> {
 
 impl<V: Ord + Clone> Index<V> {
     /// What belongs to `key`, in order.
-    pub fn get(&self, key: &str) -> impl Iterator<Item = &V> {
+    pub fn get<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a V> + use<'a, V> {
         self.sets.get(key).into_iter().flat_map(|set| set.iter())
     }
     /// How much belongs to `key`.

@@ -9,8 +9,10 @@ mod attempts;
 mod header;
 mod index;
 mod item;
+mod labels;
 mod load;
 mod moves;
+mod neighbours;
 mod shelf;
 
 pub use attempts::Attempt;
@@ -21,7 +23,10 @@ pub use load::{HostPort, Load, pod_ports, weight};
 pub use moves::Moves;
 pub use shelf::Shelf;
 
-use crate::{owners, pods, resource};
+use crate::{
+    owners, pods, resource,
+    selector::{self, Labels},
+};
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet},
     autoscaling::v2::HorizontalPodAutoscaler,
@@ -35,6 +40,7 @@ use k8s_openapi::api::{
     policy::v1::PodDisruptionBudget,
     storage::v1::StorageClass,
 };
+use labels::Labelled;
 use podium_machinery::{
     state::{Change, Event},
     usage::Usage,
@@ -111,7 +117,8 @@ pub struct View {
     pub moves: Moves,
     attempts: RedBlackTreeMapSync<String, Attempt>,
     loads: RedBlackTreeMapSync<String, Load>,
-    neighbourly: RedBlackTreeSetSync<Key>,
+    labelled: Labelled,
+    neighbourly: Index<Key>,
     everything: RedBlackTreeMapSync<Ref, Arc<Header>>,
     uids: RedBlackTreeMapSync<String, Ref>,
     deleting: RedBlackTreeSetSync<Ref>,
@@ -153,7 +160,8 @@ impl Default for View {
             moves: Moves::default(),
             attempts: RedBlackTreeMapSync::new_sync(),
             loads: RedBlackTreeMapSync::new_sync(),
-            neighbourly: RedBlackTreeSetSync::new_sync(),
+            labelled: Labelled::default(),
+            neighbourly: Index::default(),
             everything: RedBlackTreeMapSync::new_sync(),
             uids: RedBlackTreeMapSync::new_sync(),
             deleting: RedBlackTreeSetSync::new_sync(),
@@ -249,9 +257,26 @@ impl View {
     pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
         self.pods_by_node.get(node).filter_map(|key| self.pods.get(key))
     }
-    /// The pods with affinity or anti-affinity to other pods, in key order.
-    pub fn pods_with_affinity(&self) -> impl Iterator<Item = &Arc<Item<Pod>>> {
-        self.neighbourly.iter().filter_map(|key| self.pods.get(key))
+    /// The pods of a namespace that have all of these labels, in key order: found by the rarest of them.
+    pub fn pods_labelled<'a, 'n>(
+        &'a self,
+        namespace: &'n str,
+        labels: &'n Labels,
+    ) -> impl Iterator<Item = &'a Arc<Item<Pod>>> + use<'a, 'n> {
+        let some = self.labelled.rarest(namespace, labels).map(|keys| keys.filter_map(|key| self.pods.get(key)));
+        let all = some.is_none().then(|| self.pods.of(namespace));
+        some.into_iter()
+            .flatten()
+            .filter(|pod| selector::contains(labels, &pod.object.labels))
+            .chain(all.into_iter().flatten())
+    }
+    /// The groups of pods that say the same of other pods, with one pod of each.
+    pub fn neighbours(&self) -> impl Iterator<Item = (&str, &Arc<Item<Pod>>)> {
+        self.neighbourly.keys().filter_map(|group| Some((group.as_str(), self.neighbours_of(group).next()?)))
+    }
+    /// The pods of one of those groups, in key order.
+    pub fn neighbours_of<'a>(&'a self, group: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
+        self.neighbourly.get(group).filter_map(|key| self.pods.get(key))
     }
     /// The pods that the object of that uid owns, in key order.
     pub fn pods_of<'a>(&'a self, owner: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
@@ -309,13 +334,11 @@ impl View {
             }
             self.pending.remove(pods::scheduler(pod), pod.key());
             self.strays.remove(&pod.key().namespace, pod.key());
-            self.neighbourly.remove_mut(pod.key());
             self.weigh(pod, false);
         }
+        self.labelled.fold(old.as_ref().map(|pod| &*pod.object), new.as_ref().map(|pod| &*pod.object));
+        self.gather(old.as_deref(), new.as_deref());
         if let Some(pod) = &new {
-            if pods::neighbourly(pod) {
-                self.neighbourly.insert_mut(pod.key().clone());
-            }
             match pods::node(pod) {
                 Some(node) => self.pods_by_node.insert(node, pod.key().clone()),
                 None if !pods::terminal(pod) && !pod.deleting() => {
@@ -329,6 +352,20 @@ impl View {
             self.weigh(pod, true);
         }
         self.replaced = old;
+    }
+
+    /// Keeps pods that say the same of other pods together.
+    fn gather(&mut self, old: Option<&Item<Pod>>, new: Option<&Item<Pod>>) {
+        let (before, now) = (old.and_then(neighbours::group), new.and_then(neighbours::group));
+        if before == now {
+            return;
+        }
+        if let (Some(pod), Some(group)) = (old, before) {
+            self.neighbourly.remove(&group, pod.key());
+        }
+        if let (Some(pod), Some(group)) = (new, now) {
+            self.neighbourly.insert(&group, pod.key().clone());
+        }
     }
 
     /// Adds a pod to the load of its node, or takes it off.

@@ -31,7 +31,7 @@ impl<T: Typed> Shelf<T> {
         self.items.values()
     }
     /// The objects of one namespace, in list order.
-    pub fn of<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Arc<Item<T>>> {
+    pub fn of<'a, 'n>(&'a self, namespace: &'n str) -> impl Iterator<Item = &'a Arc<Item<T>>> + use<'a, 'n, T> {
         let start = Bound::Included(Key::new(namespace, ""));
         self.items
             .range((start, Bound::Unbounded))
