@@ -100,7 +100,8 @@ fn a_pod_that_waits_is_explained_and_a_budget_is_kept() {
         let pods = kubectl(&["get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].metadata.name}"])?;
         let pod = pods.split(' ').next().context("a pod")?.to_owned();
         let file = cluster.data.join("eviction.json");
-        let eviction = serde_json::json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "default"}});
+        let metadata = serde_json::json!({"name": pod, "namespace": "default"});
+        let eviction = serde_json::json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata});
         std::fs::write(&file, eviction.to_string())?;
         let path = format!("/api/v1/namespaces/default/pods/{pod}/eviction");
         let evict = || -> Result<String> { kubectl(&["create", "--raw", &path, "-f", &file.to_string_lossy()]) };
