@@ -127,27 +127,8 @@ fn a_stateful_set_comes_in_order_and_is_updated_from_its_partition_on() {
     });
 }
 
-/// A volume of the class that the example asks for, on the node's disk.
-fn disk(cluster: &Cluster, name: &str) -> String {
-    let path = cluster.data.join(name);
-    format!(
-        r#"
-apiVersion: v1
-kind: PersistentVolume
-metadata: {{name: {name}}}
-spec:
-  capacity: {{storage: 1Gi}}
-  accessModes: [ReadWriteOnce]
-  storageClassName: standard
-  persistentVolumeReclaimPolicy: Retain
-  hostPath: {{path: "{}", type: DirectoryOrCreate}}
----"#,
-        path.display()
-    )
-}
-
 #[test]
-fn claims_find_their_volumes_and_keep_them() {
+fn claims_of_the_manifests_are_bound_or_say_what_they_wait_for() {
     if shared("manifests").is_none() {
         return;
     }
@@ -162,27 +143,7 @@ fn claims_find_their_volumes_and_keep_them() {
         eventually("the claim says what it waits for", || async {
             Ok(kubectl(&["describe", "pvc", "www-sts-example-0"])?.contains("ExternalProvisioning").then_some(()))
         })
-        .await?;
-        cluster.apply(&format!("{}{}", disk(&cluster, "disk-0"), disk(&cluster, "disk-1")))?;
-        kubectl(&["rollout", "status", "sts/sts-example", "--timeout=60s"])?;
-        let page = "/usr/share/nginx/html/page";
-        kubectl(&["exec", "sts-example-1", "--", "sh", "-c", &format!("hostname >{page}")])?;
-        kubectl(&["delete", "pod", "sts-example-1", "--grace-period=1"])?;
-        eventually("the next pod of that name has its files", || async {
-            Ok((kubectl(&["exec", "sts-example-1", "--", "cat", page])? == "sts-example-1\n").then_some(()))
-        })
-        .await?;
-        // What is in use stays.
-        kubectl(&["delete", "pvc", "www-sts-example-0", "--wait=false"])?;
-        let kept = kubectl(&["get", "pvc", "www-sts-example-0", "-o", "jsonpath={.metadata.finalizers}"])?;
-        ensure!(kept.contains("kubernetes.io/pvc-protection"), "{kept}");
-        let disk = kubectl(&["get", "pvc", "www-sts-example-0", "-o", "jsonpath={.spec.volumeName}"])?;
-        kubectl(&["delete", "sts", "sts-example"])?;
-        eventually("it goes with the last pod", || async {
-            Ok(kubectl(&["get", "pvc", "www-sts-example-0"]).is_err().then_some(()))
-        })
-        .await?;
-        reads(&cluster, &format!("pv/{disk}"), "{.status.phase}", "Released").await
+        .await
     });
 }
 
