@@ -21,6 +21,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const NODE_IP: &str = "198.51.100.1";
 /// Name of the image that [`Cluster::load_images`] loads.
 const DEMO: &str = "podium/demo:1";
+/// Settings of the node, in the data directory. A disk that others fill is no reason to evict or collect here.
+const ROOMY: &str = "evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}\n\
+    imageGCHighThresholdPercent: 100\n";
 
 /// A running cluster.
 pub struct Cluster {
@@ -157,6 +160,7 @@ impl Cluster {
             .stderr(Stdio::null())
             .spawn()?;
         std::fs::create_dir_all(&data)?;
+        std::fs::write(data.join("kubelet.yaml"), ROOMY)?;
         let tar = dir.path().join("demo.tar");
         run(root().join("tests/images/demo.sh"), &[&tar.to_string_lossy(), DEMO])?;
         let registry = Registry::start(dir.path(), &tar, &data)?;
