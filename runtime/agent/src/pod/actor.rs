@@ -54,6 +54,8 @@ pub(crate) struct PodActor {
     images: BTreeMap<String, Image>,
     pub(super) publisher: Publisher,
     wake_at: Option<Timestamp>,
+    /// The last status, without that of devices.
+    status: Value,
 }
 
 impl Worker for PodActor {
@@ -87,6 +89,7 @@ impl PodActor {
             images: BTreeMap::new(),
             publisher: Publisher::default(),
             wake_at: None,
+            status: Value::Null,
         }
     }
 
@@ -102,6 +105,7 @@ impl PodActor {
         if let Some(shim) = restored.shim {
             self.attach(shim, ctx);
             self.keep_fresh(ctx);
+            self.watch_devices(ctx);
         }
         self.look_at_slot(ctx);
         self.feed(Event::Tick, ctx);
@@ -211,9 +215,8 @@ impl PodActor {
                 self.record(container, warning, reason, message);
             }
             Action::Publish(status) => {
-                self.show(&status);
-                self.publisher.pending = Some(status);
-                self.flush(ctx);
+                self.status = status;
+                self.tell(ctx);
             }
             Action::Wake(at) => self.wake(at, ctx),
         }
@@ -245,7 +248,14 @@ impl PodActor {
                 self.netns = prepared.netns;
                 self.attach(prepared.shim, ctx);
                 self.keep_fresh(ctx);
+                self.watch_devices(ctx);
                 self.feed(Event::Prepared(prepared.ips), ctx);
+            }
+            Err(crate::Error::Unexpected(message)) => {
+                let (reason, message) = ("UnexpectedAdmissionError", format!("Pod was rejected: {message}"));
+                self.record(None, true, reason, message.clone());
+                self.feed(Event::PrepareFailed, ctx);
+                self.feed(Event::Fail { reason: reason.to_owned(), message }, ctx);
             }
             Err(error) => {
                 let reason = match &error {
@@ -364,6 +374,33 @@ impl PodActor {
             if let Err(error) = outcome {
                 tracing::debug!(%error, "bringing volumes up to date");
             }
+        });
+    }
+
+    /// Publishes the status, with how the pod's devices are.
+    fn tell(&mut self, ctx: &mut Ctx<'_, Self>) {
+        let mut status = self.status.clone();
+        self.shared.devices.decorate(&self.slot.uid, &mut status);
+        self.show(&status);
+        self.publisher.pending = Some(status);
+        self.flush(ctx);
+    }
+
+    /// Publishes the status again whenever the node's devices changed.
+    fn watch_devices(&mut self, ctx: &mut Ctx<'_, Self>) {
+        if !self.shared.devices.has(&self.slot.uid) {
+            return;
+        }
+        let mut changed = self.shared.devices.changed.subscribe();
+        let wait = async move {
+            // The sender lives as long as we do.
+            let _ = changed.changed().await;
+        };
+        ctx.spawn(wait, |me: &mut Self, (), ctx| {
+            if !me.status.is_null() {
+                me.tell(ctx);
+            }
+            me.watch_devices(ctx);
         });
     }
 

@@ -3,6 +3,7 @@
 mod actor;
 mod claims;
 mod files;
+mod given;
 mod grpc;
 mod hooks;
 mod http;

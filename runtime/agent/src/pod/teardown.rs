@@ -76,6 +76,8 @@ async fn clear(shared: &Arc<Shared>, uid: &str, shim: Option<Shim>, cgroups: Vec
         Ok(())
     })
     .await?;
+    shared.devices.release(uid)?;
+    shared.user_ids.release(uid);
     let network = shared.network.borrow().clone();
     if let Some(network) = network {
         network.detach(uid).await?;

@@ -22,6 +22,8 @@ pub(super) const LOCK: &str = "shim.lock";
 pub(super) const POD: &str = "pod.json";
 /// The pod's /dev/shm.
 pub(super) const SHM: &str = "shm";
+/// The pod's user namespace, where it has one of its own.
+pub(crate) const USERS: &str = "users";
 /// A directory per container.
 pub(super) const CONTAINERS: &str = "c";
 /// A container's record in its directory.
@@ -75,6 +77,11 @@ pub(crate) fn is_alive(dir: &Path) -> bool {
     true
 }
 
+/// Where the user namespace is mounted of a pod that has one of its own.
+pub fn user_namespace(pod_dir: &Path) -> PathBuf {
+    pod_dir.join(USERS)
+}
+
 /// What a shim was told about its pod.
 fn config(dir: &Path) -> Option<PodConfig> {
     serde_json::from_slice(&fs::read(dir.join(POD)).ok()?).ok()
@@ -123,6 +130,9 @@ pub(super) fn remove_traces(config: &PodConfig) -> Result<()> {
     let shm = config.dir.join(SHM);
     let _ = nix::mount::umount2(&shm, nix::mount::MntFlags::MNT_DETACH);
     let _ = fs::remove_dir(&shm);
+    let users = config.dir.join(USERS);
+    let _ = nix::mount::umount2(&users, nix::mount::MntFlags::MNT_DETACH);
+    let _ = fs::remove_file(&users);
     let _ = fs::remove_file(&config.socket);
     let containers = config.dir.join(CONTAINERS);
     match fs::remove_dir_all(&containers) {
