@@ -68,7 +68,7 @@ impl Shared {
         }
         let id = cluster_id(&config.data_dir);
         let (client, eager) = (client(&config.kubeconfig, true).await?, client(&config.kubeconfig, false).await?);
-        let images = Images::open(&config.data_dir.join("images"), registries(&config.registries)?)?;
+        let images = Images::open(&config.data_dir.join("images"), RegistryConfig::load(&config.registries)?)?;
         let cgroups = Cgroups::detect()?;
         let settings = Settings::read(&config.settings)?;
         let devices = Devices::open(Path::new(&settings.device_plugin_path), &config.data_dir)?;
@@ -128,13 +128,4 @@ pub(crate) async fn client(kubeconfig: &Path, repeat: bool) -> Result<Client> {
     let mut config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
     config.default_retry = repeat;
     Ok(Client::try_from(config)?)
-}
-
-fn registries(path: &Path) -> Result<RegistryConfig> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(RegistryConfig::default()),
-        Err(error) => return Err(io(format!("read {}", path.display()))(error)),
-    };
-    serde_yaml::from_str(&text).map_err(|error| Error::Other(format!("{}: {error}", path.display())))
 }

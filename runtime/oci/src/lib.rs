@@ -23,4 +23,4 @@ pub use config::*;
 pub use error::*;
 pub use idmap::bind_mapped;
 pub use images::*;
-pub use shim::{cleanup, dispatch, shim_main, user_namespace};
+pub use shim::{cleanup, dispatch, shim_main, unpin, user_namespace};

@@ -1,6 +1,7 @@
 //! The PodActor.
 
 use super::{
+    facts::{self, Facts},
     hooks, image,
     place::{Place, container_id, parse_id, public_id},
     prepare::{self, Prepared},
@@ -54,8 +55,10 @@ pub(crate) struct PodActor {
     images: BTreeMap<String, Image>,
     pub(super) publisher: Publisher,
     wake_at: Option<Timestamp>,
-    /// The last status, without that of devices.
+    /// The last status, without what the machine does not know.
     status: Value,
+    /// What it does not know of a container that runs.
+    facts: BTreeMap<String, Facts>,
 }
 
 impl Worker for PodActor {
@@ -90,6 +93,7 @@ impl PodActor {
             publisher: Publisher::default(),
             wake_at: None,
             status: Value::Null,
+            facts: BTreeMap::new(),
         }
     }
 
@@ -281,6 +285,7 @@ impl PodActor {
         ctx.spawn(work, move |me: &mut Self, outcome, ctx| {
             let event = match outcome {
                 Ok(started) => {
+                    me.know(&name, &started.user);
                     let id = public_id(&me.slot.uid, &container_id(&name, attempt));
                     me.record(Some(name.clone()), false, "Started", format!("Started container {name}"));
                     me.feed(Event::Started { name: name.clone(), attempt, id, at: started.at }, ctx);
@@ -377,10 +382,17 @@ impl PodActor {
         });
     }
 
+    fn know(&mut self, name: &str, user: &podium_oci::UserSpec) {
+        let spec = self.place().container(name).and_then(|c| c.lifecycle?.stop_signal);
+        let image = self.images.get(name).and_then(|image| image.config.stop_signal.clone());
+        self.facts.insert(name.to_owned(), Facts::new(user, spec.or(image)));
+    }
+
     /// Publishes the status, with how the pod's devices are.
     fn tell(&mut self, ctx: &mut Ctx<'_, Self>) {
         let mut status = self.status.clone();
         self.shared.devices.decorate(&self.slot.uid, &mut status);
+        facts::decorate(&self.facts, &mut status);
         self.show(&status);
         self.publisher.pending = Some(status);
         self.flush(ctx);

@@ -2,6 +2,7 @@
 
 mod actor;
 mod claims;
+mod facts;
 mod files;
 mod given;
 mod grpc;

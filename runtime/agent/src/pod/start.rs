@@ -9,7 +9,7 @@ use podium_lifecycle::{
     env::{self, Facts, Sources, expand, service_env},
     huge_pages, qos, resources,
 };
-use podium_oci::{ContainerConfig, ContainerExit, Exit, Image, Resources, RunError, Shim, logs};
+use podium_oci::{ContainerConfig, ContainerExit, Exit, Image, Resources, RunError, Shim, UserSpec, logs};
 use podium_types::Key;
 use std::{
     net::IpAddr,
@@ -29,6 +29,8 @@ const UNKNOWN: i32 = 137;
 /// A container that runs.
 pub(super) struct Started {
     pub at: Timestamp,
+    /// Who it began as.
+    pub user: UserSpec,
     /// Its postStart hook failed with this.
     pub hook_failure: Option<String>,
 }
@@ -87,7 +89,11 @@ pub(super) async fn run(
         Some(hook) => hooks::run(shim, &config.id, ips, &container, hook).await.err(),
         None => None,
     };
-    Ok(Started { at: started.started_at, hook_failure: hook_failure.map(|e| format!("PostStartHook failed: {e}")) })
+    Ok(Started {
+        at: started.started_at,
+        user: config.user,
+        hook_failure: hook_failure.map(|e| format!("PostStartHook failed: {e}")),
+    })
 }
 
 fn not_started(message: String) -> ContainerEnd {

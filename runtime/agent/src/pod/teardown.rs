@@ -82,6 +82,9 @@ async fn clear(shared: &Arc<Shared>, uid: &str, shim: Option<Shim>, cgroups: Vec
     if let Some(network) = network {
         network.detach(uid).await?;
     }
+    // One that the shim made, and no network was ever attached to.
+    let netns = shared.config.netns(uid);
+    blocking(move || Ok(podium_oci::unpin(&netns)?)).await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod capabilities;
 mod devices;
 mod executor;
 mod facts;
+mod join;
 mod spec;
 
 use std::fs;
@@ -127,6 +128,10 @@ fn exec(bundle: &Path, id: &str, config: &ExecConfig) -> Result<(i32, Option<Own
     own_stdio(user.uid(), user.gid(), maps.and_then(|maps| maps.first()).map_or(0, |map| map.host_id()));
     let seccomp: Option<LinuxSeccomp> = spec.linux().as_ref().and_then(|linux| linux.seccomp().clone());
     let (program, failure) = Program::new(seccomp)?;
+    if maps.is_some_and(|maps| !maps.is_empty()) {
+        let (pid, terminal, failure) = join::exec(bundle, &spec, &process, (program, failure))?;
+        return failure.wait().map_or(Ok((pid, terminal)), |message| Err(Failure::start(message)));
+    }
     // One directory per exec: concurrent ones share nothing.
     let scratch = tempfile::Builder::new().prefix("exec-").tempdir_in(bundle).at("create directory in", bundle)?;
     let process_file = scratch.path().join("process.json");

@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
 
+use super::users::unpin;
 use crate::cgroups::Cgroups;
 use crate::config::{ContainerRecord, ContainerState, Exit, PodConfig};
 use crate::error::{Context, Result};
@@ -27,7 +28,7 @@ pub(crate) const USERS: &str = "users";
 /// A directory per container.
 pub(super) const CONTAINERS: &str = "c";
 /// A container's record in its directory.
-const RECORD: &str = "record.json";
+pub(crate) const RECORD: &str = "record.json";
 /// A shim that does not listen gets so many pauses to begin or to end: five seconds.
 const SETTLE_TRIES: u32 = 1000;
 /// See [`SETTLE_TRIES`].
@@ -130,9 +131,7 @@ pub(super) fn remove_traces(config: &PodConfig) -> Result<()> {
     let shm = config.dir.join(SHM);
     let _ = nix::mount::umount2(&shm, nix::mount::MntFlags::MNT_DETACH);
     let _ = fs::remove_dir(&shm);
-    let users = config.dir.join(USERS);
-    let _ = nix::mount::umount2(&users, nix::mount::MntFlags::MNT_DETACH);
-    let _ = fs::remove_file(&users);
+    unpin(&config.dir.join(USERS))?;
     let _ = fs::remove_file(&config.socket);
     let containers = config.dir.join(CONTAINERS);
     match fs::remove_dir_all(&containers) {

@@ -6,8 +6,9 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, pipe2};
@@ -75,8 +76,21 @@ fn hold(mut flags: CloneFlags, share_pid: bool, gate: &OwnedFd, open: &OwnedFd) 
     }
 }
 
-/// Keeps a namespace by a mount.
+/// Keeps a namespace by a mount; of one that an earlier shim kept there nothing is left.
 fn pin(namespace: &Path, path: &Path) -> Result<()> {
+    unpin(path)?;
     File::options().create(true).append(true).open(path).at("create", path)?;
     mount(Some(namespace), path, None::<&str>, MsFlags::MS_BIND, None::<&str>).at("mount namespace at", path)
+}
+
+/// Lets a namespace go that is kept by a mount, and removes the file. Nothing there is fine.
+pub fn unpin(path: &Path) -> Result<()> {
+    match umount2(path, MntFlags::MNT_DETACH) {
+        Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
+        Err(error) => return Err(error).at("unmount", path),
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at("remove", path),
+        _ => Ok(()),
+    }
 }

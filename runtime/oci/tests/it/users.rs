@@ -70,11 +70,27 @@ async fn root_inside_is_nobody_outside() {
     assert_eq!(fs::metadata(volume.join("made")).unwrap().uid(), 0, "as on the disk, so in the pod");
     let pid = pod.record("a").await.pid;
     assert_eq!(fs::metadata(format!("/proc/{pid}")).unwrap().uid(), BASE);
-    let exec = ExecConfig { args: vec!["id".into(), "-u".into()], stdout: true, ..ExecConfig::default() };
-    let session = pod.shim.exec("a", exec).await.unwrap();
-    let mut text = String::new();
-    session.stdout.unwrap().read_to_string(&mut text).await.unwrap();
-    assert_eq!((text.trim(), session.wait.wait().await.unwrap()), ("0", 0));
+    let said = |script: &'static str, tty: bool| {
+        let args = vec!["sh".into(), "-c".into(), script.into()];
+        let (exec, shim) = (ExecConfig { args, tty, stdout: true, ..ExecConfig::default() }, pod.shim.clone());
+        async move {
+            let session = shim.exec("a", exec).await.unwrap();
+            let mut bytes = Vec::new();
+            let _ = session.stdout.unwrap().read_to_end(&mut bytes).await;
+            (String::from_utf8(bytes).unwrap(), session.wait.wait().await.unwrap())
+        }
+    };
+    let (text, code) =
+        said("id -u; cat /proc/self/uid_map; touch /v/exec; cat /secret; cat /proc/self/cgroup; exit 7", false).await;
+    assert!(text.starts_with("0\n") && text.contains(&BASE.to_string()) && !text.contains("host"), "{text}");
+    assert!(text.contains("/pod/a"), "{text}");
+    assert_eq!((code, fs::metadata(volume.join("exec")).unwrap().uid()), (7, 0));
+    let (text, code) = said("tty; id -u", true).await;
+    assert!(text.contains("/dev/pts/") || text.contains("0\r\n"), "{text}");
+    assert_eq!(code, 0);
+    let missing = ExecConfig { args: vec!["nothing".into()], ..ExecConfig::default() };
+    let error = pod.shim.exec("a", missing).await.err().unwrap().to_string();
+    assert!(error.contains("executable file not found"), "{error}");
     pod.shim.end().await.unwrap();
     unmount(&[&root, &mapped, &pod.dir.path().join("netns")]);
     assert_eq!(pod.remains(), [""; 0]);
