@@ -2,7 +2,6 @@
 
 use crate::settings::Settings;
 use ipnetwork::Ipv4Network;
-use podium_oci::logs;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
@@ -59,6 +58,10 @@ impl AgentConfig {
     pub(crate) fn pods_dir(&self) -> PathBuf {
         self.data_dir.join("pods")
     }
+    /// A pod's network namespace is mounted here.
+    pub(crate) fn netns(&self, uid: &str) -> PathBuf {
+        self.run_dir.join("netns").join(uid)
+    }
     /// A pod's shim answers here.
     pub(crate) fn shim_socket(&self, uid: &str) -> PathBuf {
         self.run_dir.join("pods").join(format!("{uid}.sock"))
@@ -83,8 +86,6 @@ impl AgentConfig {
             "clusterDNS": [self.cluster_dns.to_string()],
             "maxPods": self.max_pods,
             "cgroupDriver": "cgroupfs",
-            "containerLogMaxSize": format!("{}Mi", logs::MAX_FILE_BYTES >> 20),
-            "containerLogMaxFiles": logs::MAX_FILES,
         });
         if let (Some(all), Ok(Value::Object(more))) = (all.as_object_mut(), serde_json::to_value(settings)) {
             all.extend(more);

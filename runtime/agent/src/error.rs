@@ -32,6 +32,9 @@ pub enum Error {
     /// TLS material.
     #[error("kubelet certificates: {0}")]
     Tls(String),
+    /// The pod cannot run here at all; in the words of a rejection.
+    #[error("{0}")]
+    Unexpected(String),
     /// Anything else, in words.
     #[error("{0}")]
     Other(String),

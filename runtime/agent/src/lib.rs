@@ -7,6 +7,7 @@ mod api;
 mod boot;
 mod cleanup;
 mod config;
+mod devices;
 mod error;
 mod events;
 mod eviction;
@@ -22,6 +23,7 @@ mod settings;
 mod shared;
 mod shutdown;
 mod stats;
+mod user_ids;
 
 pub use cleanup::cleanup;
 pub use config::{AgentConfig, cluster_id};

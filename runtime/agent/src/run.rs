@@ -1,7 +1,7 @@
 //! The agent's whole tree on one page.
 
 use crate::{
-    AgentConfig, Error, Result, api, boot, cluster_id, error::io, events, eviction, images, net, node, pods,
+    AgentConfig, Error, Result, api, boot, cluster_id, devices, error::io, events, eviction, images, net, node, pods,
     shared::Shared, shutdown,
 };
 use podium_dataplane::{ROUTER, add_node_address};
@@ -36,6 +36,7 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
         node::status_child(&shared),
         node::qos_child(&shared),
         eviction::child(&shared),
+        devices::child(&shared),
         images::child(&shared),
         net::network_child(&shared),
         net::services_child(&shared),

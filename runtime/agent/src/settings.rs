@@ -8,6 +8,7 @@ use podium_lifecycle::{
     eviction::{Threshold, thresholds},
     shutdown::{self, Stage},
 };
+use podium_oci::logs;
 use podium_types::Quantity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -42,6 +43,13 @@ pub(crate) struct Settings {
     pub image_minimum_gc_age: String,
     #[serde(rename = "imageMaximumGCAge")]
     pub image_maximum_gc_age: String,
+    /// Logs of a container: when they are rotated, and how many files are kept.
+    pub container_log_max_size: String,
+    pub container_log_max_files: usize,
+    /// Where device plugins have their sockets; a kubelet has no such setting.
+    pub device_plugin_path: String,
+    /// Serves `/logs/`.
+    pub enable_system_log_handler: bool,
     pub serialize_image_pulls: bool,
     pub max_parallel_image_pulls: usize,
     pub pod_pids_limit: i64,
@@ -78,6 +86,10 @@ impl Default for Settings {
             image_gc_low_threshold_percent: 80,
             image_minimum_gc_age: text("2m0s"),
             image_maximum_gc_age: text("0s"),
+            container_log_max_size: text("10Mi"),
+            container_log_max_files: logs::MAX_FILES,
+            device_plugin_path: text("/var/lib/kubelet/device-plugins"),
+            enable_system_log_handler: true,
             serialize_image_pulls: false,
             max_parallel_image_pulls: 5,
             pod_pids_limit: -1,
@@ -128,6 +140,7 @@ impl Settings {
             return Err(format!("imageGCLowThresholdPercent {low} must be below imageGCHighThresholdPercent {high}"));
         }
         self.check_shutdown()?;
+        self.check_logs()?;
         if self.max_parallel_image_pulls == 0 {
             return Err("maxParallelImagePulls must be a positive number".to_owned());
         }
@@ -138,6 +151,15 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    fn check_logs(&self) -> Result<(), String> {
+        let files = self.container_log_max_files;
+        if !(2..=logs::MOST_FILES).contains(&files) {
+            return Err(format!("containerLogMaxFiles {files} must be from 2 to {}", logs::MOST_FILES));
+        }
+        let size = Quantity::parse(&self.container_log_max_size).ok().filter(|size| size.value() > 0);
+        size.map(drop).ok_or_else(|| format!("invalid containerLogMaxSize {:?}", self.container_log_max_size))
     }
 
     fn check_shutdown(&self) -> Result<(), String> {
@@ -173,6 +195,13 @@ impl Settings {
         let graces = self.eviction_soft_grace_period.iter();
         let graces = graces.map(|(name, text)| Ok((name.clone(), duration(text)?))).collect::<Result<_, String>>()?;
         thresholds(&self.eviction_hard, &self.eviction_soft, &graces, &self.eviction_minimum_reclaim)
+    }
+
+    /// A container's log is rotated at this size.
+    pub fn log_max_bytes(&self) -> u64 {
+        // Checked when it was read.
+        let size = Quantity::parse(&self.container_log_max_size).map_or(0, |size| size.value());
+        u64::try_from(size).ok().filter(|size| *size > 0).unwrap_or(logs::MAX_FILE_BYTES)
     }
 
     /// Images that are pulled at the same time.
@@ -249,6 +278,8 @@ mod tests {
             "imageGCLowThresholdPercent: 90",
             "imageMaximumGCAge: soon",
             "maxParallelImagePulls: 0",
+            "containerLogMaxFiles: 1",
+            "containerLogMaxSize: none",
             "kubeReserved: {cpu: -1}",
             "evictionHard: 7",
             "shutdownGracePeriodCriticalPods: 1s",

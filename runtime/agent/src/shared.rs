@@ -1,8 +1,8 @@
 //! What all actors of the agent use: clients, stores and the latest views of the cluster.
 
 use crate::{
-    AgentConfig, Error, Result, api::Reviews, cluster_id, error::io, events::RecorderHandle, images, node::Machine,
-    pods::PodTable, settings::Settings, stats::Meter,
+    AgentConfig, Error, Result, api::Reviews, cluster_id, devices::Devices, error::io, events::RecorderHandle, images,
+    node::Machine, pods::PodTable, settings::Settings, stats::Meter, user_ids::UserIds,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use k8s_openapi::api::core::v1::{Node, Service};
@@ -11,7 +11,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use podium_dataplane::Network;
-use podium_lifecycle::eviction::Pressure;
+use podium_lifecycle::{eviction::Pressure, resources::Amounts};
 use podium_oci::{Images, RegistryConfig, cgroups::Cgroups};
 use podium_supervision::Tree;
 use podium_types::Key;
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub cgroups: Cgroups,
     pub machine: Machine,
     pub settings: Settings,
+    pub devices: Devices,
+    pub user_ids: UserIds,
     /// What the node is short of.
     pub pressure: watch::Sender<BTreeSet<Pressure>>,
     /// The machine is about to go.
@@ -66,9 +68,10 @@ impl Shared {
         }
         let id = cluster_id(&config.data_dir);
         let (client, eager) = (client(&config.kubeconfig, true).await?, client(&config.kubeconfig, false).await?);
-        let images = Images::open(&config.data_dir.join("images"), registries(&config.registries)?)?;
+        let images = Images::open(&config.data_dir.join("images"), RegistryConfig::load(&config.registries)?)?;
         let cgroups = Cgroups::detect()?;
         let settings = Settings::read(&config.settings)?;
+        let devices = Devices::open(Path::new(&settings.device_plugin_path), &config.data_dir)?;
         let machine = Machine::probe(&config.data_dir, config.max_pods, &settings)?;
         Ok(Arc::new(Self {
             id,
@@ -79,6 +82,8 @@ impl Shared {
             pulls: Semaphore::new(settings.parallel_pulls()),
             cgroups,
             machine,
+            devices,
+            user_ids: UserIds::open(&config.pods_dir()),
             settings,
             pressure: watch::Sender::default(),
             shutting_down: watch::Sender::default(),
@@ -94,6 +99,11 @@ impl Shared {
             kubelet_port,
             config,
         }))
+    }
+
+    /// What pods may use, devices included.
+    pub fn allocatable(&self) -> Amounts {
+        self.devices.allocatable(&self.machine.allocatable)
     }
 
     /// The pod network; waits for it.
@@ -118,13 +128,4 @@ pub(crate) async fn client(kubeconfig: &Path, repeat: bool) -> Result<Client> {
     let mut config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
     config.default_retry = repeat;
     Ok(Client::try_from(config)?)
-}
-
-fn registries(path: &Path) -> Result<RegistryConfig> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(RegistryConfig::default()),
-        Err(error) => return Err(io(format!("read {}", path.display()))(error)),
-    };
-    serde_yaml::from_str(&text).map_err(|error| Error::Other(format!("{}: {error}", path.display())))
 }

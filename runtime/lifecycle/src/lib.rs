@@ -5,13 +5,16 @@
 
 pub mod admission;
 pub mod backoff;
+pub mod devices;
 pub mod env;
 pub mod eviction;
+pub mod huge_pages;
 pub mod machine;
 pub mod probe;
 pub mod qos;
 pub mod resources;
 pub mod shutdown;
+pub mod user_ids;
 
 pub use backoff::Backoff;
 pub use machine::{

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// Ids that a pod with a user namespace of its own has.
+pub const IDS_PER_POD: u32 = 65_536;
+
 /// One pod: the namespaces its containers share, and where its state lives.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PodConfig {
@@ -32,6 +35,10 @@ pub struct PodConfig {
     pub host_ipc: bool,
     /// Namespaced sysctls (`net.…`, `kernel.shm…`, …), name and value.
     pub sysctls: Vec<(String, String)>,
+    /// The pod has a user namespace of its own with [`IDS_PER_POD`] ids, of which this one is the first on the host. Its
+    /// network namespace is made by the shim then.
+    #[serde(default)]
+    pub user_base: Option<u32>,
     /// Absolute cgroup of the pod, e.g. `/podium-1a2b3c4d/burstable/pod<uid>`; see [`crate::cgroups`].
     pub cgroup_parent: String,
 }
@@ -81,6 +88,18 @@ pub struct ContainerConfig {
     pub stdin_once: bool,
     /// Where CRI log lines go; directories are created.
     pub log_path: PathBuf,
+    /// The log is rotated at this size; None is [`crate::logs::MAX_FILE_BYTES`].
+    #[serde(default)]
+    pub log_max_bytes: Option<u64>,
+    /// Files kept of the log; None is [`crate::logs::MAX_FILES`].
+    #[serde(default)]
+    pub log_max_files: Option<usize>,
+    /// Devices of the host beyond those that every container has.
+    #[serde(default)]
+    pub devices: Vec<Device>,
+    /// Notes beside the container, for whoever looks at its bundle.
+    #[serde(default)]
+    pub annotations: std::collections::BTreeMap<String, String>,
     /// Replaces the default masked paths (procMount: Unmasked gives an empty list).
     pub masked_paths: Option<Vec<String>>,
     /// Replaces the default read-only paths.
@@ -119,6 +138,17 @@ pub struct Mount {
     pub propagation: Propagation,
 }
 
+/// A device node of the host in a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// The node on the host.
+    pub host_path: PathBuf,
+    /// Where the container finds it.
+    pub container_path: PathBuf,
+    /// `r`, `w`, `m`, as cgroups spell them.
+    pub permissions: String,
+}
+
 /// Kubernetes' mountPropagation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Propagation {
@@ -144,6 +174,9 @@ pub struct Resources {
     pub memory_limit_bytes: Option<i64>,
     /// Number of tasks.
     pub pids_limit: Option<i64>,
+    /// Bytes of huge pages by their size (`2MB`); a host that cannot count them does not limit them.
+    #[serde(default)]
+    pub huge_pages: Vec<(String, u64)>,
 }
 
 /// Which system calls are allowed.

@@ -1,4 +1,4 @@
-//! emptyDir: a directory, or a tmpfs for `medium: Memory`, which also keeps secrets off the disk.
+//! emptyDir: a directory, a tmpfs for `medium: Memory`, or huge pages. A tmpfs also keeps secrets off the disk.
 
 use crate::{Result, error::at};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -24,6 +24,18 @@ pub(crate) fn tmpfs(path: &Path, size: Option<u64>) -> Result<()> {
     let options = format!("mode=0777{size}");
     mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some(options.as_str()))
         .map_err(at("mount tmpfs on", path))
+}
+
+/// Mounts huge pages of `page` bytes there unless they are. `size` in bytes; None is all there are.
+pub(crate) fn huge_pages(path: &Path, page: u64, size: Option<u64>) -> Result<()> {
+    directory(path)?;
+    if is_mount_point(path) {
+        return Ok(());
+    }
+    let size = size.map(|bytes| format!(",size={bytes}")).unwrap_or_default();
+    let options = format!("mode=0777,pagesize={page}{size}");
+    mount(Some("nodev"), path, Some("hugetlbfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some(options.as_str()))
+        .map_err(at("mount hugetlbfs on", path))
 }
 
 /// Whether something is mounted there. The mount table is asked, as a bind within one file system has its device.

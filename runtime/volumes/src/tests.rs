@@ -96,6 +96,30 @@ fn memory_is_a_tmpfs_and_teardown_takes_all() {
 }
 
 #[test]
+fn huge_pages_are_a_file_system_of_their_own() {
+    if !root() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let volumes = Volumes::new(dir.path());
+    let huge = Source::HugePages { page: 2 << 20, size_limit: Some(4 << 20) };
+    match volumes.setup("h", &huge, Some(4000)) {
+        Err(error) if !Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB").exists() => {
+            return println!("skipped: this kernel has no huge pages: {error}");
+        }
+        other => drop(other.expect("set up")),
+    }
+    let path = volumes.setup("h", &huge, Some(4000)).expect("again");
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+    let mounts: Vec<&str> = table.lines().filter(|l| l.contains(path.to_str().expect("utf-8"))).collect();
+    assert_eq!(mounts.len(), 1, "{mounts:?}");
+    assert!(mounts[0].contains("hugetlbfs") && mounts[0].contains("pagesize=2M"), "{mounts:?}");
+    assert_eq!(std::os::unix::fs::MetadataExt::gid(&fs::metadata(&path).expect("metadata")), 4000);
+    volumes.teardown().expect("torn down");
+    assert!(!path.exists());
+}
+
+#[test]
 fn subpaths_cannot_leave_the_volume() {
     if !root() {
         return;

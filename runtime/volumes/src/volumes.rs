@@ -16,6 +16,13 @@ pub enum Source {
         /// Bytes.
         size_limit: Option<u64>,
     },
+    /// The same in huge pages.
+    HugePages {
+        /// Bytes of a page.
+        page: u64,
+        /// Bytes.
+        size_limit: Option<u64>,
+    },
     /// A path of the node.
     HostPath {
         /// Absolute.
@@ -62,6 +69,13 @@ impl Volumes {
                 } else {
                     empty_dir::directory(&path)?
                 }
+                if let Some(group) = fs_group.filter(|_| new) {
+                    owner::give_to_group(&path, group, false)?;
+                }
+            }
+            Source::HugePages { page, size_limit } => {
+                let new = !path.exists();
+                empty_dir::huge_pages(&path, *page, *size_limit)?;
                 if let Some(group) = fs_group.filter(|_| new) {
                     owner::give_to_group(&path, group, false)?;
                 }

@@ -16,7 +16,7 @@ use crate::{
 use ipnetwork::Ipv4Network;
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
-    sched::{CloneFlags, unshare},
+    sched::{CloneFlags, setns, unshare},
 };
 use std::{
     fs::{self, File},
@@ -64,13 +64,22 @@ pub(super) fn create(plan: Plan) -> Result<()> {
 
 fn build(plan: &Plan) -> Result<()> {
     let mut host = Socket::open(Family::Route).map_err(Error::io("netlink socket"))?;
-    unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from).map_err(Error::io("unshare network namespace"))?;
+    // One that belongs to the pod's own user namespace was made before.
+    let there = is_netns(&plan.netns);
+    if there {
+        let namespace = File::open(&plan.netns).map_err(Error::file(&plan.netns))?;
+        setns(namespace, CloneFlags::CLONE_NEWNET).map_err(io::Error::from).map_err(Error::file(&plan.netns))?;
+    } else {
+        unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from).map_err(Error::io("unshare network namespace"))?;
+    }
     let mut pod = Socket::open(Family::Route).map_err(Error::io("netlink socket"))?;
     let namespace = File::open(THIS_NETNS).map_err(Error::file(THIS_NETNS))?;
-    File::create(&plan.netns).map_err(Error::file(&plan.netns))?;
-    mount(Some(THIS_NETNS), &plan.netns, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-        .map_err(io::Error::from)
-        .map_err(Error::file(&plan.netns))?;
+    if !there {
+        File::create(&plan.netns).map_err(Error::file(&plan.netns))?;
+        mount(Some(THIS_NETNS), &plan.netns, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .map_err(io::Error::from)
+            .map_err(Error::file(&plan.netns))?;
+    }
 
     let [a, b, c, d] = plan.ip.octets();
     let mac = [0x0a, 0x58, a, b, c, d];

@@ -46,11 +46,6 @@ fn running_pod(uid: &str, pod: &Pod, status: &Value) -> Option<Value> {
     })
 }
 
-/// `/logs/`: files of the node; not served, in the words of a kubelet that is told not to.
-pub(super) async fn system_logs() -> HttpResponse {
-    refuse(StatusCode::METHOD_NOT_ALLOWED, "logs endpoint is disabled.")
-}
-
 /// `/configz`: the settings that are in force, in the kubelet's form.
 pub(super) async fn configz(shared: web::Data<Shared>) -> HttpResponse {
     HttpResponse::Ok()

@@ -14,6 +14,7 @@ mod server;
 mod sessions;
 mod spdy;
 mod stats;
+mod system_logs;
 mod tls;
 
 pub(crate) use auth::Reviews;

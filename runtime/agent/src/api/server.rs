@@ -1,6 +1,6 @@
 //! Serves the API as an actor: a server that fails is built anew on the same socket.
 
-use super::{auth, forward, info, logs, sessions, stats, tls};
+use super::{auth, forward, info, logs, sessions, stats, system_logs, tls};
 use crate::{Error, Result, error::io, shared::Shared};
 use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
 use podium_supervision::{ChildSpec, Ctx, Farewell, Handle, Worker};
@@ -62,7 +62,7 @@ fn serve(shared: &Arc<Shared>, listener: &TcpListener) -> Result<Server> {
             .route("/pods", web::get().to(info::pods))
             .route("/pods/", web::get().to(info::pods))
             .route("/runningpods/", web::get().to(info::running))
-            .route("/logs/{path:.*}", web::route().to(info::system_logs))
+            .route("/logs/{path:.*}", web::route().to(system_logs::serve))
             .route("/configz", web::get().to(info::configz))
             .route("/metrics", web::get().to(stats::metrics))
             .route("/metrics/resource", web::get().to(stats::resources))

@@ -87,15 +87,19 @@ pub(super) fn status(shared: &Shared, conditions: &[Condition], since: &[Timesta
             json!({ "names": names, "sizeBytes": image.size })
         })
         .collect();
+    let features = json!({ "recursiveReadOnlyMounts": true, "userNamespaces": true });
+    let handlers = ["", "podium"].map(|name| json!({ "name": name, "features": features }));
     json!({
-        "capacity": shared.machine.capacity,
-        "allocatable": shared.machine.allocatable,
+        "capacity": shared.devices.capacity(&shared.machine.capacity),
+        "allocatable": shared.allocatable(),
         "addresses": [
             { "type": "InternalIP", "address": shared.config.node_ip.to_string() },
             { "type": "Hostname", "address": shared.config.node_name },
         ],
         "daemonEndpoints": { "kubeletEndpoint": { "Port": shared.kubelet_port } },
         "nodeInfo": shared.machine.info,
+        "runtimeHandlers": handlers,
+        "features": { "supplementalGroupsPolicy": true },
         "images": images,
         "conditions": conditions,
     })

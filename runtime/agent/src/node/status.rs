@@ -25,6 +25,7 @@ pub(crate) fn status_child(shared: &Arc<Shared>) -> ChildSpec {
     podium_supervision::child("node-status", &Handle::new(), move || NodeActor {
         shared: shared.clone(),
         reported: Vec::new(),
+        devices: 0,
         since: Vec::new(),
         at: None,
         outage: Outage::default(),
@@ -34,6 +35,8 @@ pub(crate) fn status_child(shared: &Arc<Shared>) -> ChildSpec {
 struct NodeActor {
     shared: Arc<Shared>,
     reported: Vec<Condition>,
+    /// The change of devices that was reported.
+    devices: u64,
     since: Vec<Timestamp>,
     at: Option<Timestamp>,
     outage: Outage,
@@ -49,6 +52,7 @@ impl Worker for NodeActor {
     const CAPACITY: usize = 16;
 
     fn started(&mut self, ctx: &mut Ctx<'_, Self>) {
+        let mut devices = self.shared.devices.changed.subscribe();
         let (mut network, mut pressure) = (self.shared.network.subscribe(), self.shared.pressure.subscribe());
         let mut shutdown = self.shared.shutting_down.subscribe();
         let handle = ctx.handle();
@@ -61,6 +65,7 @@ impl Worker for NodeActor {
                         _ = network.changed() => {}
                         _ = pressure.changed() => {}
                         _ = shutdown.changed() => {}
+                        _ = devices.changed() => {}
                     }
                     let _ = handle.tell(NodeMsg::Look);
                 }
@@ -86,7 +91,8 @@ impl NodeActor {
         let fresh = conditions(blocked, &self.shared.pressure.borrow());
         let now = Timestamp::now();
         let due = self.at.is_none_or(|at| now.duration_since(at).as_secs() >= REPORT.as_secs() as i64);
-        if fresh == self.reported && !due {
+        let devices = *self.shared.devices.changed.borrow();
+        if fresh == self.reported && devices == self.devices && !due {
             ctx.later(LOOK, |me, ctx| me.look(ctx));
             return;
         }
@@ -107,6 +113,7 @@ impl NodeActor {
                         tracing::info!(node = me.shared.config.node_name, "the node is registered");
                     }
                     (me.reported, me.since, me.at) = (fresh, since, Some(now));
+                    me.devices = devices;
                     LOOK
                 }
                 Err(error) => {

@@ -1,6 +1,7 @@
 //! The PodActor.
 
 use super::{
+    facts::{self, Facts},
     hooks, image,
     place::{Place, container_id, parse_id, public_id},
     prepare::{self, Prepared},
@@ -54,6 +55,10 @@ pub(crate) struct PodActor {
     images: BTreeMap<String, Image>,
     pub(super) publisher: Publisher,
     wake_at: Option<Timestamp>,
+    /// The last status, without what the machine does not know.
+    status: Value,
+    /// What it does not know of a container that runs.
+    facts: BTreeMap<String, Facts>,
 }
 
 impl Worker for PodActor {
@@ -87,6 +92,8 @@ impl PodActor {
             images: BTreeMap::new(),
             publisher: Publisher::default(),
             wake_at: None,
+            status: Value::Null,
+            facts: BTreeMap::new(),
         }
     }
 
@@ -102,6 +109,7 @@ impl PodActor {
         if let Some(shim) = restored.shim {
             self.attach(shim, ctx);
             self.keep_fresh(ctx);
+            self.watch_devices(ctx);
         }
         self.look_at_slot(ctx);
         self.feed(Event::Tick, ctx);
@@ -211,9 +219,8 @@ impl PodActor {
                 self.record(container, warning, reason, message);
             }
             Action::Publish(status) => {
-                self.show(&status);
-                self.publisher.pending = Some(status);
-                self.flush(ctx);
+                self.status = status;
+                self.tell(ctx);
             }
             Action::Wake(at) => self.wake(at, ctx),
         }
@@ -245,7 +252,14 @@ impl PodActor {
                 self.netns = prepared.netns;
                 self.attach(prepared.shim, ctx);
                 self.keep_fresh(ctx);
+                self.watch_devices(ctx);
                 self.feed(Event::Prepared(prepared.ips), ctx);
+            }
+            Err(crate::Error::Unexpected(message)) => {
+                let (reason, message) = ("UnexpectedAdmissionError", format!("Pod was rejected: {message}"));
+                self.record(None, true, reason, message.clone());
+                self.feed(Event::PrepareFailed, ctx);
+                self.feed(Event::Fail { reason: reason.to_owned(), message }, ctx);
             }
             Err(error) => {
                 let reason = match &error {
@@ -271,6 +285,7 @@ impl PodActor {
         ctx.spawn(work, move |me: &mut Self, outcome, ctx| {
             let event = match outcome {
                 Ok(started) => {
+                    me.know(&name, &started.user);
                     let id = public_id(&me.slot.uid, &container_id(&name, attempt));
                     me.record(Some(name.clone()), false, "Started", format!("Started container {name}"));
                     me.feed(Event::Started { name: name.clone(), attempt, id, at: started.at }, ctx);
@@ -364,6 +379,40 @@ impl PodActor {
             if let Err(error) = outcome {
                 tracing::debug!(%error, "bringing volumes up to date");
             }
+        });
+    }
+
+    fn know(&mut self, name: &str, user: &podium_oci::UserSpec) {
+        let spec = self.place().container(name).and_then(|c| c.lifecycle?.stop_signal);
+        let image = self.images.get(name).and_then(|image| image.config.stop_signal.clone());
+        self.facts.insert(name.to_owned(), Facts::new(user, spec.or(image)));
+    }
+
+    /// Publishes the status, with how the pod's devices are.
+    fn tell(&mut self, ctx: &mut Ctx<'_, Self>) {
+        let mut status = self.status.clone();
+        self.shared.devices.decorate(&self.slot.uid, &mut status);
+        facts::decorate(&self.facts, &mut status);
+        self.show(&status);
+        self.publisher.pending = Some(status);
+        self.flush(ctx);
+    }
+
+    /// Publishes the status again whenever the node's devices changed.
+    fn watch_devices(&mut self, ctx: &mut Ctx<'_, Self>) {
+        if !self.shared.devices.has(&self.slot.uid) {
+            return;
+        }
+        let mut changed = self.shared.devices.changed.subscribe();
+        let wait = async move {
+            // The sender lives as long as we do.
+            let _ = changed.changed().await;
+        };
+        ctx.spawn(wait, |me: &mut Self, (), ctx| {
+            if !me.status.is_null() {
+                me.tell(ctx);
+            }
+            me.watch_devices(ctx);
         });
     }
 

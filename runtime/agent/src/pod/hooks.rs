@@ -49,7 +49,7 @@ pub(super) async fn stop(
 }
 
 /// `SIGTERM`, `TERM` or a number.
-fn signal(text: &str) -> Option<i32> {
+pub(super) fn signal(text: &str) -> Option<i32> {
     let name = if text.starts_with("SIG") { text.to_owned() } else { format!("SIG{text}") };
     text.parse().ok().or_else(|| Signal::from_str(&name).ok().map(|s| s as i32))
 }

@@ -2,7 +2,9 @@
 
 mod actor;
 mod claims;
+mod facts;
 mod files;
+mod given;
 mod grpc;
 mod hooks;
 mod http;

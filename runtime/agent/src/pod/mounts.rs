@@ -1,6 +1,10 @@
 //! Mounts of a container: its volumes, and the files that every container gets.
 
-use super::{Place, prepare::write_file, volumes};
+use super::{
+    Place,
+    prepare::{self, write_file},
+    volumes,
+};
 use crate::{Error, Result};
 use k8s_openapi::api::core::v1::{Container, VolumeMount};
 use podium_lifecycle::env::expand;
@@ -25,7 +29,14 @@ pub(super) fn mounts(place: &Place, container: &Container, id: &str, env: &[(Str
         let Some(root) = paths.get(&mount.name) else {
             return Err(Error::Other(format!("volume {:?} not found", mount.name)));
         };
-        let source = source(place, mount, root, env, &format!("{id}-{index}"))?;
+        let mut source = source(place, mount, root, env, &format!("{id}-{index}"))?;
+        // An image's own files are mounted for everybody, as overlays cannot be shifted.
+        if let Some(users) = place.users().filter(|_| !no_exec.contains(&mount.name)) {
+            let mapped = place.container_dir(id).join(podium_oci::MAPPED).join(format!("v{index}"));
+            prepare::directory(mapped.parent())?;
+            podium_oci::bind_mapped(&source, &users, &mapped)?;
+            source = mapped;
+        }
         let propagation = match mount.mount_propagation.as_deref() {
             Some("HostToContainer") => Propagation::HostToContainer,
             Some("Bidirectional") => Propagation::Bidirectional,

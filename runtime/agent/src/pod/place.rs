@@ -56,6 +56,14 @@ impl Place {
     pub fn host_network(&self) -> bool {
         self.spec().and_then(|s| s.host_network) == Some(true)
     }
+    /// The pod has users of its own (`hostUsers: false`).
+    pub fn own_users(&self) -> bool {
+        self.spec().and_then(|s| s.host_users) == Some(false)
+    }
+    /// Its user namespace, where it has one of its own and its shim is there.
+    pub fn users(&self) -> Option<PathBuf> {
+        self.own_users().then(|| podium_oci::user_namespace(&self.shim_dir()))
+    }
     /// A container by its name, whatever its part.
     pub fn container(&self, name: &str) -> Option<Container> {
         roster(&self.pod).into_iter().map(|(_, container)| container).find(|c| c.name == name)

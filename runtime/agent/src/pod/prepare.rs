@@ -7,7 +7,7 @@ use crate::{
 };
 use k8s_openapi::api::core::v1::ContainerPort;
 use podium_dataplane::HostPort;
-use podium_lifecycle::resources;
+use podium_lifecycle::{huge_pages, resources};
 use podium_oci::{PodConfig, Resources, Shim};
 use std::{net::IpAddr, path::PathBuf};
 
@@ -19,6 +19,7 @@ pub(super) struct Prepared {
 
 pub(super) async fn run(place: &Place) -> Result<Prepared> {
     sandbox::check(place).await?;
+    place.shared.devices.give(&place.uid, &place.pod).await?;
     let (sandbox, ()) = tokio::try_join!(sandbox(place), early_volumes(place))?;
     if volumes::needs_address(place) {
         volumes::setup(place, &sandbox.ips).await?;
@@ -33,25 +34,64 @@ async fn early_volumes(place: &Place) -> Result<()> {
 
 async fn sandbox(place: &Place) -> Result<Prepared> {
     let config = &place.shared.config;
-    let (ips, netns) = if place.host_network() {
-        (vec![config.node_ip], None)
-    } else {
-        let network = place.shared.network().await?;
-        let name = format!("{}/{}", place.namespace(), place.name());
-        let attachment = network.attach(&place.uid, &name, &host_ports(place)).await?;
-        (vec![attachment.ip], Some(attachment.netns))
-    };
+    if place.own_users() {
+        return own_users(place).await;
+    }
+    let (ips, netns) = if place.host_network() { (vec![config.node_ip], None) } else { attach(place).await? };
     let pod = pod_config(place, netns.clone());
-    let (here, addresses, cgroup) = (place.clone(), ips.clone(), pod.cgroup_parent.clone());
+    frame(place, &ips, &pod).await?;
+    let shim = Shim::start(&config.exe, &pod).await?;
+    Ok(Prepared { ips, netns, shim })
+}
+
+async fn attach(place: &Place) -> Result<(Vec<IpAddr>, Option<PathBuf>)> {
+    let network = place.shared.network().await?;
+    let name = format!("{}/{}", place.namespace(), place.name());
+    let attachment = network.attach(&place.uid, &name, &host_ports(place)).await?;
+    Ok((vec![attachment.ip], Some(attachment.netns)))
+}
+
+/// The network of a pod with users of its own belongs to them, so its shim comes first.
+async fn own_users(place: &Place) -> Result<Prepared> {
+    let config = &place.shared.config;
+    let network = place.shared.network().await?;
+    if Shim::connect(&config.shim_socket(&place.uid)).await?.is_none() {
+        // That of an earlier shim belongs to nobody any more.
+        network.detach(&place.uid).await?;
+    }
+    let (shared, uid) = (place.shared.clone(), place.uid.clone());
+    let base = blocking(move || shared.user_ids.take(&uid)).await?;
+    let pod = pod_config(place, Some(config.netns(&place.uid)));
+    let pod = PodConfig { user_base: Some(base), ..pod };
+    frame(place, &[], &pod).await?;
+    let shim = Shim::start(&config.exe, &pod).await?;
+    match attach(place).await {
+        Ok((ips, netns)) => {
+            let (here, addresses) = (place.clone(), ips.clone());
+            blocking(move || files::write(&here, &addresses)).await?;
+            Ok(Prepared { ips, netns, shim })
+        }
+        Err(error) => {
+            super::end(&shim).await?;
+            Err(error)
+        }
+    }
+}
+
+/// The pod's cgroup, and files that show its addresses.
+async fn frame(place: &Place, ips: &[IpAddr], pod: &PodConfig) -> Result<()> {
+    let (here, addresses, cgroup) = (place.clone(), ips.to_vec(), pod.cgroup_parent.clone());
     blocking(move || {
         files::write(&here, &addresses)?;
         let limits = limits(&resources::pod(&here.pod));
-        let limits = Resources { pids_limit: here.shared.settings.pids_limit(), ..limits };
+        let limits = Resources {
+            pids_limit: here.shared.settings.pids_limit(),
+            huge_pages: huge_pages::pod(&here.pod, here.shared.machine.capacity.keys()),
+            ..limits
+        };
         Ok(here.shared.cgroups.create(&cgroup, &limits)?)
     })
-    .await?;
-    let shim = Shim::start(&config.exe, &pod).await?;
-    Ok(Prepared { ips, netns, shim })
+    .await
 }
 
 fn pod_config(place: &Place, netns: Option<PathBuf>) -> PodConfig {
@@ -70,6 +110,7 @@ fn pod_config(place: &Place, netns: Option<PathBuf>) -> PodConfig {
         host_pid: flag(spec.and_then(|s| s.host_pid)),
         host_ipc: flag(spec.and_then(|s| s.host_ipc)),
         sysctls: sysctls.into_iter().flatten().map(|s| (s.name.clone(), s.value.clone())).collect(),
+        user_base: None,
         cgroup_parent: place.cgroup(),
     }
 }
@@ -81,7 +122,7 @@ pub(super) fn limits(limits: &resources::Limits) -> Resources {
         cpu_quota_micros: limits.quota_micros,
         cpu_period_micros: limits.quota_micros.map(|_| resources::PERIOD_MICROS),
         memory_limit_bytes: limits.memory_bytes,
-        pids_limit: None,
+        ..Resources::default()
     }
 }
 
@@ -99,6 +140,11 @@ fn host_port(port: &ContainerPort) -> Option<HostPort> {
         host_port,
         container_port: u16::try_from(port.container_port).ok()?,
     })
+}
+
+/// Makes a directory for mount targets.
+pub(super) fn directory(path: Option<&std::path::Path>) -> Result<()> {
+    path.map_or(Ok(()), std::fs::create_dir_all).map_err(io("create a directory for mounts"))
 }
 
 /// For files that must exist as mount targets.

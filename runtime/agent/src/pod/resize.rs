@@ -60,7 +60,11 @@ fn apply(place: &Place, containers: &[(String, u32)]) -> crate::Result<()> {
         Resources { cpu_quota_micros: Some(UNLIMITED), memory_limit_bytes: Some(UNLIMITED), ..Resources::default() };
     cgroups.update(&pod, &open)?;
     let outcome = wishes.iter().try_for_each(|(group, wish)| cgroups.update(group, wish));
-    cgroups.update(&pod, &whole(prepare::limits(&resources::pod(&place.pod))))?;
+    let mut limits = whole(prepare::limits(&resources::pod(&place.pod)));
+    // A container that is restarted for its new limit holds more until then; the kernel would refuse.
+    let usage = i64::try_from(cgroups.stats(&pod)?.memory_usage_bytes).unwrap_or(i64::MAX);
+    limits.memory_limit_bytes = limits.memory_limit_bytes.map(|limit| if limit > 0 { limit.max(usage) } else { limit });
+    cgroups.update(&pod, &limits)?;
     Ok(outcome?)
 }
 

@@ -11,10 +11,6 @@ const HANDLERS: [&str; 3] = ["", "podium", "runc"];
 /// Refuses what would be ignored otherwise.
 pub(super) async fn check(place: &Place) -> Result<()> {
     let Some(spec) = place.spec() else { return Ok(()) };
-    if spec.host_users == Some(false) {
-        let message = "can't set `spec.hostUsers: false`, runtime does not support user namespaces";
-        return Err(Error::Other(message.to_owned()));
-    }
     let Some(name) = spec.runtime_class_name.as_deref().filter(|name| !name.is_empty()) else { return Ok(()) };
     let api: Api<RuntimeClass> = Api::all(place.shared.client.clone());
     let class = api.get_opt(name).await?;

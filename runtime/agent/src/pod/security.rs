@@ -3,6 +3,7 @@
 use super::Place;
 use crate::{Error, Result};
 use k8s_openapi::api::core::v1::{Container, SeccompProfile};
+use podium_lifecycle::user_ids;
 use podium_oci::{ContainerConfig, Image, Seccomp, UserSpec};
 use std::path::{Component, Path};
 
@@ -37,6 +38,10 @@ pub(super) fn user(place: &Place, container: &Container, image: &Image, rootfs: 
         groups.sort_unstable();
         groups.dedup();
         user.additional_gids = groups;
+    }
+    let named = [user.uid, user.gid].into_iter().chain(user.additional_gids.iter().copied());
+    if let Some(id) = named.map(i64::from).find(|id| place.own_users() && !user_ids::within(*id)) {
+        return Err(Error::Other(format!("id {id} is not one of the pod's: hostUsers is false")));
     }
     let non_root = own.and_then(|c| c.run_as_non_root).or(pod.and_then(|c| c.run_as_non_root));
     if non_root == Some(true) && user.uid == 0 {

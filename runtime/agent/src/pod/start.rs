@@ -7,9 +7,9 @@ use k8s_openapi::api::core::v1::Container;
 use podium_lifecycle::{
     ContainerEnd,
     env::{self, Facts, Sources, expand, service_env},
-    qos, resources,
+    huge_pages, qos, resources,
 };
-use podium_oci::{ContainerConfig, ContainerExit, Exit, Image, RunError, Shim, logs};
+use podium_oci::{ContainerConfig, ContainerExit, Exit, Image, Resources, RunError, Shim, UserSpec, logs};
 use podium_types::Key;
 use std::{
     net::IpAddr,
@@ -29,6 +29,8 @@ const UNKNOWN: i32 = 137;
 /// A container that runs.
 pub(super) struct Started {
     pub at: Timestamp,
+    /// Who it began as.
+    pub user: UserSpec,
     /// Its postStart hook failed with this.
     pub hook_failure: Option<String>,
 }
@@ -58,12 +60,15 @@ pub(super) async fn run(
 ) -> Result<Started, Failure> {
     let missing = || Failure::Config { reason: "CreateContainerConfigError", message: format!("no container {name}") };
     let container = place.container(name).ok_or_else(missing)?;
-    let env = environment(place, &container, image, ips).await?;
+    let given = place.shared.devices.prepare(&place.uid, name).await?;
+    let mut env = environment(place, &container, image, ips).await?;
+    env.extend(given.env.clone());
     if let Some(earlier) = attempt.checked_sub(1) {
         forget(place, shim, name, earlier).await;
     }
     let (here, spec, picture) = (place.clone(), container.clone(), image.clone());
     let mut config = blocking(move || config(&here, &spec, &picture, env, attempt)).await?;
+    super::given::add(&mut config, given);
     config.join_pid = target;
     place.shared.recorder.record(crate::events::Note {
         pod: place.pod.clone(),
@@ -84,7 +89,11 @@ pub(super) async fn run(
         Some(hook) => hooks::run(shim, &config.id, ips, &container, hook).await.err(),
         None => None,
     };
-    Ok(Started { at: started.started_at, hook_failure: hook_failure.map(|e| format!("PostStartHook failed: {e}")) })
+    Ok(Started {
+        at: started.started_at,
+        user: config.user,
+        hook_failure: hook_failure.map(|e| format!("PostStartHook failed: {e}")),
+    })
 }
 
 fn not_started(message: String) -> ContainerEnd {
@@ -161,7 +170,13 @@ fn config(
 ) -> crate::Result<ContainerConfig> {
     let id = container_id(&container.name, attempt);
     let dir = place.container_dir(&id);
-    let rootfs: PathBuf = place.shared.images.mount(image, &dir)?;
+    let rootfs: PathBuf = match place.users() {
+        Some(users) => {
+            let base = place.shared.user_ids.take(&place.uid)?;
+            place.shared.images.mount_mapped(image, &dir, &users, base)?
+        }
+        None => place.shared.images.mount(image, &dir)?,
+    };
     let user = security::user(place, container, image, &rootfs)?;
     let find = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
     let words = |list: Option<&Vec<String>>| -> Vec<String> {
@@ -175,6 +190,11 @@ fn config(
     }
     let mounts = mounts::mounts(place, container, &id, &env)?;
     let cwd = container.working_dir.as_ref().filter(|d| !d.is_empty()).unwrap_or(&image.config.working_dir);
+    let sizes = place.shared.machine.capacity.keys();
+    let resources = Resources {
+        huge_pages: huge_pages::container(container.resources.as_ref(), sizes),
+        ..super::prepare::limits(&resources::container(container.resources.as_ref()))
+    };
     let mut config = ContainerConfig {
         name: container.name.clone(),
         attempt,
@@ -183,7 +203,9 @@ fn config(
         cwd: cwd.clone(),
         user,
         mounts,
-        resources: super::prepare::limits(&resources::container(container.resources.as_ref())),
+        resources,
+        log_max_bytes: Some(place.shared.settings.log_max_bytes()),
+        log_max_files: Some(place.shared.settings.container_log_max_files),
         oom_score_adj: qos::oom_score_adj(&place.pod, container, place.shared.machine.memory_bytes),
         tty: container.tty == Some(true),
         stdin: container.stdin == Some(true),

@@ -76,10 +76,15 @@ async fn clear(shared: &Arc<Shared>, uid: &str, shim: Option<Shim>, cgroups: Vec
         Ok(())
     })
     .await?;
+    shared.devices.release(uid)?;
+    shared.user_ids.release(uid);
     let network = shared.network.borrow().clone();
     if let Some(network) = network {
         network.detach(uid).await?;
     }
+    // One that the shim made, and no network was ever attached to.
+    let netns = shared.config.netns(uid);
+    blocking(move || Ok(podium_oci::unpin(&netns)?)).await?;
     Ok(())
 }
 

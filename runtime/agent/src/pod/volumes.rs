@@ -8,7 +8,10 @@ use k8s_openapi::api::{
     core::v1::{DownwardAPIVolumeFile, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeProjection},
 };
 use kube::{Api, api::PostParams};
-use podium_lifecycle::env::{Facts, field, resource_field};
+use podium_lifecycle::{
+    env::{Facts, field, resource_field},
+    huge_pages,
+};
 use podium_types::Quantity;
 use podium_volumes::{File, HostPathType, Source, Volumes, content};
 use std::{
@@ -145,20 +148,22 @@ fn references(volumes: &[Volume]) -> (BTreeSet<String>, BTreeSet<String>) {
 
 /// A volume that no object changes.
 async fn lasting(place: &Place, volume: &Volume) -> Result<Source> {
-    let source = match fixed(volume)? {
+    let source = match fixed(place, volume)? {
         None => claims::source(place, volume).await?,
         source => source,
     };
     source.ok_or_else(|| Error::Other(format!("volume {:?} has a type that this node does not support", volume.name)))
 }
 
-fn fixed(volume: &Volume) -> Result<Option<Source>> {
+fn fixed(place: &Place, volume: &Volume) -> Result<Option<Source>> {
     if let Some(empty) = &volume.empty_dir {
         let limit = empty.size_limit.as_ref().and_then(|q| Quantity::parse(&q.0).ok());
-        return Ok(Some(Source::EmptyDir {
-            memory: empty.medium.as_deref() == Some("Memory"),
-            size_limit: limit.and_then(|q| u64::try_from(q.value()).ok()).filter(|b| *b > 0),
-        }));
+        let size_limit = limit.and_then(|q| u64::try_from(q.value()).ok()).filter(|b| *b > 0);
+        let medium = empty.medium.as_deref().unwrap_or_default();
+        return match huge_pages::of_medium(&place.pod, medium) {
+            Some(page) => Ok(Some(Source::HugePages { page: page.map_err(Error::Other)?, size_limit })),
+            None => Ok(Some(Source::EmptyDir { memory: medium == "Memory", size_limit })),
+        };
     }
     if let Some(host) = &volume.host_path {
         let kind: HostPathType = host.type_.as_deref().unwrap_or_default().parse()?;

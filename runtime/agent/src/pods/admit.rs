@@ -35,7 +35,7 @@ pub(super) fn admit(shared: &Shared, slot: &PodSlot) {
     let host = Host {
         name: &shared.config.node_name,
         node: node.as_deref(),
-        allocatable: &shared.machine.allocatable,
+        allocatable: &shared.allocatable(),
         allowed_sysctls: &shared.settings.allowed_unsafe_sysctls,
         app_armor: app_armor(Path::new(APP_ARMOR)),
     };

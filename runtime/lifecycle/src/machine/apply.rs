@@ -79,7 +79,7 @@ impl PodMachine {
                 }
             }
             Event::Probed { name, attempt, kind, outcome } => self.probed(&name, attempt, kind, outcome, now, out),
-            Event::Resized(outcome) => self.resized(outcome, now),
+            Event::Resized(outcome) => self.resized(outcome, now, out),
             Event::TornDown => self.sandbox = Sandbox::Gone,
             Event::Tick => {}
         }

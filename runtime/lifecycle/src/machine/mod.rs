@@ -14,6 +14,8 @@ mod roster;
 mod status;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod whole;
 
 pub use resize::PASSING_CONDITIONS;
 pub use roster::roster;
@@ -225,7 +227,8 @@ pub enum Action {
         /// Which probe.
         kind: ProbeKind,
     },
-    /// Give the pod and these running containers the limits of the spec; answered by [`Event::Resized`].
+    /// Give the pod and these running containers the limits of the spec, where the node has room for all of the pod;
+    /// answered by [`Event::Resized`].
     Resize {
         /// Name and life.
         containers: Vec<(String, u32)>,

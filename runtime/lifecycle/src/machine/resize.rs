@@ -19,45 +19,75 @@ const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// Where the pod's resize is.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resize {
-    /// What is being done, by name and life; None while nothing is.
-    under_way: Option<BTreeMap<(String, u32), Option<ResourceRequirements>>>,
+    /// What is being done; None while nothing is.
+    under_way: Option<Wishes>,
+    /// Requests and limits of the pod as a whole.
+    pub whole: Option<ResourceRequirements>,
     failure: Option<ResizeFailure>,
     pub retry_at: Option<Timestamp>,
+}
+
+impl Resize {
+    /// Of a pod that has this as a whole.
+    pub fn begin(whole: Option<ResourceRequirements>) -> Self {
+        Self { whole, ..Self::default() }
+    }
+}
+
+/// What the spec asked for when a resize began.
+#[derive(Clone, Debug)]
+struct Wishes {
+    /// By name and life.
+    containers: BTreeMap<(String, u32), Option<ResourceRequirements>>,
+    whole: Option<ResourceRequirements>,
 }
 
 impl PodMachine {
     /// Begins what the spec asks for.
     pub(super) fn resize(&mut self, now: Timestamp, out: &mut Vec<Action>) {
-        let grace = self.grace();
-        for c in self.containers.iter_mut().filter(|c| wants(c) && asks_for_restart(c)) {
-            restart(c, grace, now, "resources changed", out);
-        }
-        let wanted: Vec<&Cont> = self.containers.iter().filter(|c| wants(c)).collect();
-        if wanted.is_empty() {
+        if !self.wants_resize() {
             if self.resize.under_way.is_none() {
-                self.resize = Resize::default();
+                self.resize = Resize { whole: self.resize.whole.take(), ..Resize::default() };
             }
             return;
         }
         if self.resize.under_way.is_some() || self.resize.retry_at.is_some_and(|at| at > now) {
             return;
         }
-        let all: BTreeMap<_, _> =
-            wanted.iter().map(|c| ((c.name.clone(), c.attempt), c.spec.resources.clone())).collect();
-        out.push(Action::Resize { containers: all.keys().cloned().collect() });
-        self.resize.under_way = Some(all);
+        let wanted = || self.containers.iter().filter(|c| wants(c));
+        let key = |c: &Cont| (c.name.clone(), c.attempt);
+        // Those that are restarted get their limits then, but the node must have room for them now.
+        out.push(Action::Resize { containers: wanted().filter(|c| !asks_for_restart(c)).map(key).collect() });
+        let containers = wanted().map(|c| (key(c), c.spec.resources.clone())).collect();
+        self.resize.under_way = Some(Wishes { containers, whole: self.whole() });
         self.resize.retry_at = None;
     }
 
-    pub(super) fn resized(&mut self, outcome: Result<(), ResizeFailure>, now: Timestamp) {
+    /// What the spec says of the pod as a whole.
+    fn whole(&self) -> Option<ResourceRequirements> {
+        self.spec().and_then(|s| s.resources.clone())
+    }
+
+    /// Something runs with other limits than the spec's.
+    fn wants_resize(&self) -> bool {
+        let whole = || self.spec().and_then(|s| s.resources.as_ref());
+        let runs = || self.containers.iter().any(Cont::running);
+        self.containers.iter().any(wants) || differ(self.resize.whole.as_ref(), whole()).next().is_some() && runs()
+    }
+
+    pub(super) fn resized(&mut self, outcome: Result<(), ResizeFailure>, now: Timestamp, out: &mut Vec<Action>) {
         let Some(done) = self.resize.under_way.take() else { return };
+        let grace = self.grace();
         match outcome {
             Ok(()) => {
-                for ((name, attempt), resources) in done {
-                    if let Some(c) = self.find(&name).filter(|c| c.running() && c.attempt == attempt) {
-                        c.applied = resources;
+                for ((name, attempt), resources) in done.containers {
+                    match self.find(&name).filter(|c| c.running() && c.attempt == attempt) {
+                        Some(c) if wants(c) && asks_for_restart(c) => restart(c, grace, now, "resources changed", out),
+                        Some(c) => c.applied = resources,
+                        None => {}
                     }
                 }
+                self.resize.whole = done.whole;
                 self.resize.failure = None;
             }
             Err(failure) => {
@@ -69,7 +99,7 @@ impl PodMachine {
 
     /// At most one of the passing conditions.
     pub(super) fn resize_condition(&self, now: Timestamp) -> Option<Value> {
-        if self.terminal.is_some() || !self.containers.iter().any(wants) {
+        if self.terminal.is_some() || !self.wants_resize() {
             return None;
         }
         let (kind, reason, message) = match &self.resize.failure {
@@ -91,15 +121,21 @@ fn wants(c: &Cont) -> bool {
     c.running() && c.stopping.is_none() && changed(c).next().is_some()
 }
 
-/// Names of resources whose request or limit is another now.
+/// Names of resources of which the container's request or limit is another now.
 fn changed(c: &Cont) -> impl Iterator<Item = &'static str> {
-    ["cpu", "memory"].into_iter().filter(|name| {
-        let of = |resources: &Option<ResourceRequirements>| {
-            let r = resources.as_ref();
+    differ(c.applied.as_ref(), c.spec.resources.as_ref())
+}
+
+fn differ<'a>(
+    old: Option<&'a ResourceRequirements>,
+    new: Option<&'a ResourceRequirements>,
+) -> impl Iterator<Item = &'static str> + use<'a> {
+    ["cpu", "memory"].into_iter().filter(move |name| {
+        let of = |r: Option<&ResourceRequirements>| {
             let (requests, limits) = (r.and_then(|r| r.requests.as_ref()), r.and_then(|r| r.limits.as_ref()));
             (amount(requests, name), amount(limits, name))
         };
-        of(&c.applied) != of(&c.spec.resources)
+        of(old) != of(new)
     })
 }
 

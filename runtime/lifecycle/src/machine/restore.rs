@@ -40,6 +40,8 @@ impl PodMachine {
             Some("Failed") => Some("Failed"),
             _ => None,
         };
+        let spec = || pod.spec.as_ref().and_then(|s| s.resources.clone());
+        let whole = status.and_then(|s| s.resources.clone()).or_else(spec);
         let mut machine = Self {
             containers,
             sandbox: if network.is_some() { Sandbox::Ready } else { Sandbox::None },
@@ -57,7 +59,7 @@ impl PodMachine {
                 .and_then(|s| Some((s.reason.clone()?, s.message.clone().unwrap_or_default())))
                 .map(|(reason, message)| super::Failure { reason, message }),
             terminal,
-            resize: super::Resize::default(),
+            resize: super::Resize::begin(whole),
             published: None,
             conditions,
             pod: pod.clone(),

@@ -7,6 +7,7 @@ use super::{
     container::{Cont, Current, Image, Life},
 };
 use crate::{backoff::later, qos};
+use k8s_openapi::api::core::v1::VolumeMount;
 use podium_types::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -61,6 +62,10 @@ impl PodMachine {
         if let Some(generation) = self.pod.metadata.generation {
             status.insert("observedGeneration".into(), generation.into());
         }
+        if let Some(whole) = &self.resize.whole {
+            status.insert("resources".into(), serde_json::to_value(whole).unwrap_or_default());
+            status.insert("allocatedResources".into(), serde_json::to_value(&whole.requests).unwrap_or_default());
+        }
         for (list, roles) in [
             ("initContainerStatuses", &[Role::Init, Role::Sidecar][..]),
             ("containerStatuses", &[Role::Main]),
@@ -100,6 +105,10 @@ impl PodMachine {
         }
         if let Some(requests) = resources.as_ref().and_then(|r| r.requests.as_ref()) {
             status["allocatedResources"] = serde_json::to_value(requests).unwrap_or_default();
+        }
+        let mounts: Vec<Value> = c.spec.volume_mounts.iter().flatten().map(mounted).collect();
+        if !mounts.is_empty() {
+            status["volumeMounts"] = mounts.into();
         }
         status
     }
@@ -158,6 +167,17 @@ impl PodMachine {
     pub(super) fn prepared(&self) -> bool {
         self.sandbox == Sandbox::Ready
     }
+}
+
+/// A volume mount as it came to be: the node always can mount read-only with all that is below (KEP-3857).
+fn mounted(mount: &VolumeMount) -> Value {
+    let mut shown = json!({ "name": mount.name, "mountPath": mount.mount_path });
+    if mount.read_only == Some(true) {
+        let below = matches!(mount.recursive_read_only.as_deref(), Some("Enabled" | "IfPossible"));
+        shown["readOnly"] = true.into();
+        shown["recursiveReadOnly"] = if below { "Enabled" } else { "Disabled" }.into();
+    }
+    shown
 }
 
 fn waiting(reason: &str, message: &str) -> Value {

@@ -16,7 +16,7 @@ use crate::config::Resources;
 use crate::error::{Context, Error, Result};
 
 /// Controllers that limits need; enabled for children on v2.
-const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+const CONTROLLERS: [&str; 4] = ["cpu", "memory", "pids", "hugetlb"];
 /// Kernel refuses rmdir while a killed task is still leaving; tries before giving up: ten seconds, for a busy machine.
 const REMOVE_TRIES: u32 = 2000;
 /// Pause between two tries.
@@ -76,6 +76,15 @@ impl Cgroups {
     /// Limits are on the unified hierarchy (a hybrid host counts as v1).
     pub fn is_v2(&self) -> bool {
         self.controllers.is_empty()
+    }
+
+    /// The host can limit huge pages.
+    pub(crate) fn limits_huge_pages(&self) -> bool {
+        let offers = |mount: &PathBuf| fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
+        match &self.unified {
+            Some(mount) if self.is_v2() => offers(mount).split_whitespace().any(|name| name == "hugetlb"),
+            _ => self.controllers.contains_key("hugetlb"),
+        }
     }
 
     /// The directories of the group, one in each hierarchy.
@@ -143,6 +152,11 @@ impl Cgroups {
             if let Some(bytes) = resources.memory_limit_bytes {
                 set("memory", "memory.limit_in_bytes", bytes.max(-1).to_string())?;
             }
+        }
+        for (size, bytes) in &resources.huge_pages {
+            let file =
+                if self.is_v2() { format!("hugetlb.{size}.max") } else { format!("hugetlb.{size}.limit_in_bytes") };
+            set("hugetlb", &file, bytes.to_string())?;
         }
         match resources.pids_limit {
             Some(tasks) => set("pids", "pids.max", limit(tasks)),

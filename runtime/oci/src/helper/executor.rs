@@ -33,11 +33,11 @@ impl Program {
     }
 
     /// Why the program cannot start, for the helper.
-    fn tell(&self, message: &str) {
+    pub fn tell(&self, message: &str) {
         let _ = nix::unistd::write(self.failure.as_fd(), message.as_bytes());
     }
 
-    fn start(&self, spec: &Spec) -> Result<std::convert::Infallible, String> {
+    pub fn start(&self, spec: &Spec) -> Result<std::convert::Infallible, String> {
         let (path, args) = find(spec)?;
         let path = c_string(path.as_os_str().as_encoded_bytes())?;
         let args = args.iter().map(|arg| c_string(arg.as_bytes())).collect::<Result<Vec<_>, _>>()?;

@@ -10,12 +10,16 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct PodFacts {
     /// PID namespace to join: the pod's shared one.
     pub pid_namespace: Option<PathBuf>,
+    /// The pod's user namespace, and the host's id of its root.
+    pub users: Option<(PathBuf, u32)>,
     /// No PID namespace at all.
     pub host_pid: bool,
     /// The container's cgroup.
     pub cgroup: String,
     /// The pod's shared /dev/shm on the host.
     pub shm: PathBuf,
+    /// Huge pages can be limited.
+    pub huge_pages: bool,
     /// Limits are on cgroup v2.
     pub cgroup_v2: bool,
     /// The container's group in every hierarchy of cgroup v1, where it joins a PID namespace; each is there already.

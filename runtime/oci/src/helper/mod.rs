@@ -4,8 +4,10 @@
 //! shim may call it. The helper is short-lived; the container's init becomes a child of the shim (`as_sibling`).
 
 mod capabilities;
+mod devices;
 mod executor;
 mod facts;
+mod join;
 mod spec;
 
 use std::fs;
@@ -93,7 +95,7 @@ fn run(bundle: &Path, pod: &PodFacts, config: &ContainerConfig) -> Result<(i32, 
     let spec = spec::build(pod, config, seccomp.as_ref())?;
     let path = bundle.join("config.json");
     fs::write(&path, serde_json::to_vec(&spec).map_err(io::Error::from).at("encode", &path)?).at("write", &path)?;
-    own_stdio(config.user.uid, config.user.gid);
+    own_stdio(config.user.uid, config.user.gid, pod.users.as_ref().map_or(0, |(_, base)| *base));
     let (program, failure) = Program::new(None)?;
     let console = config.tty.then(|| Console::listen(bundle)).transpose()?;
     let builder = ContainerBuilder::new(config.id.clone(), SyscallType::default())
@@ -122,9 +124,14 @@ fn exec(bundle: &Path, id: &str, config: &ExecConfig) -> Result<(i32, Option<Own
     let spec: Spec = serde_json::from_slice(&bytes).map_err(io::Error::from).at("decode", &path)?;
     let process = spec::exec_process(&spec, config)?;
     let user = process.user();
-    own_stdio(user.uid(), user.gid());
+    let maps = spec.linux().as_ref().and_then(|linux| linux.uid_mappings().as_ref());
+    own_stdio(user.uid(), user.gid(), maps.and_then(|maps| maps.first()).map_or(0, |map| map.host_id()));
     let seccomp: Option<LinuxSeccomp> = spec.linux().as_ref().and_then(|linux| linux.seccomp().clone());
     let (program, failure) = Program::new(seccomp)?;
+    if maps.is_some_and(|maps| !maps.is_empty()) {
+        let (pid, terminal, failure) = join::exec(bundle, &spec, &process, (program, failure))?;
+        return failure.wait().map_or(Ok((pid, terminal)), |message| Err(Failure::start(message)));
+    }
     // One directory per exec: concurrent ones share nothing.
     let scratch = tempfile::Builder::new().prefix("exec-").tempdir_in(bundle).at("create directory in", bundle)?;
     let process_file = scratch.path().join("process.json");
@@ -172,7 +179,9 @@ fn make_working_directory(config: &ContainerConfig) -> Result<()> {
 }
 
 /// A user other than root may open /dev/stdout only when the pipe belongs to it.
-fn own_stdio(uid: u32, gid: u32) {
+/// `base` is the host's id of the container's root.
+fn own_stdio(uid: u32, gid: u32, base: u32) {
+    let (uid, gid) = (uid.saturating_add(base), gid.saturating_add(base));
     if uid == 0 {
         return;
     }

@@ -1,16 +1,16 @@
 //! The OCI runtime spec (config.json) of a container, as containerd's CRI plugin would write it.
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use libcontainer::oci_spec::runtime::{LinuxSeccomp, Process, Spec};
 use serde_json::{Value, json};
 
 use super::capabilities;
+use super::devices;
 use super::executor::DEFAULT_PATH;
 use super::facts::{PodFacts, can_lower_oom_score};
-use crate::config::{ContainerConfig, ExecConfig, Mount, Propagation, Resources};
+use crate::config::{ContainerConfig, ExecConfig, IDS_PER_POD, Mount, Propagation};
 use crate::error::{Context, Error, Result};
 
 /// Hidden from containers that are not privileged.
@@ -49,14 +49,21 @@ pub(super) fn build(pod: &PodFacts, config: &ContainerConfig, seccomp: Option<&L
         None if config.privileged => json!([]),
         None => json!(default),
     };
+    let mut devices = if config.privileged { devices::of_host() } else { Vec::new() };
+    devices::add(&mut devices, &config.devices)?;
     let mut linux = json!({
         "namespaces": namespaces(pod),
         "cgroupsPath": pod.cgroup,
-        "resources": resources(&config.resources, config.privileged),
-        "devices": if config.privileged { host_devices() } else { Vec::new() },
+        "resources": resources(pod, config, &devices),
+        "devices": devices,
         "maskedPaths": unmasked(&MASKED, &config.masked_paths),
         "readonlyPaths": unmasked(&READONLY, &config.readonly_paths),
     });
+    if let Some((_, base)) = &pod.users {
+        for map in ["uidMappings", "gidMappings"] {
+            linux[map] = json!([{ "containerID": 0, "hostID": base, "size": IDS_PER_POD }]);
+        }
+    }
     if let Some(seccomp) = seccomp {
         linux["seccomp"] =
             serde_json::to_value(seccomp).map_err(std::io::Error::from).context(|| "encode seccomp".to_owned())?;
@@ -73,6 +80,7 @@ pub(super) fn build(pod: &PodFacts, config: &ContainerConfig, seccomp: Option<&L
         "process": process(config)?,
         "mounts": mounts(pod, config),
         "linux": linux,
+        "annotations": config.annotations,
     });
     serde_json::from_value(spec).map_err(|error| Error::Invalid(format!("invalid container config: {error}")))
 }
@@ -136,6 +144,9 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 /// UTS, IPC and network are inherited from the shim; only these are the container's own.
 fn namespaces(pod: &PodFacts) -> Value {
     let mut list = vec![json!({ "type": "mount" })];
+    if let Some((path, _)) = &pod.users {
+        list.push(json!({ "type": "user", "path": path }));
+    }
     if pod.cgroup_v2 {
         list.push(json!({ "type": "cgroup" }));
     }
@@ -212,9 +223,10 @@ fn mount(mount: &Mount) -> Value {
 }
 
 /// Devices are denied in so many words: on v1 an empty list would allow all of them.
-fn resources(limits: &Resources, privileged: bool) -> Value {
+fn resources(pod: &PodFacts, config: &ContainerConfig, nodes: &[Value]) -> Value {
+    let limits = &config.resources;
     let mut devices = vec![json!({ "allow": false, "access": "rwm" })];
-    if privileged {
+    if config.privileged {
         devices.push(json!({ "allow": true, "access": "rwm" }));
     } else {
         for kind in ["c", "b"] {
@@ -227,6 +239,7 @@ fn resources(limits: &Resources, privileged: bool) -> Value {
             }
             devices.push(device);
         }
+        devices.extend(devices::allowed(&config.devices, nodes));
     }
     let mut resources = json!({ "devices": devices });
     if limits.cpu_shares.is_some() || limits.cpu_quota_micros.is_some() {
@@ -246,38 +259,11 @@ fn resources(limits: &Resources, privileged: bool) -> Value {
     if let Some(tasks) = limits.pids_limit {
         resources["pids"] = json!({ "limit": tasks });
     }
-    resources
-}
-
-/// Every device node of the host's /dev, for privileged containers.
-fn host_devices() -> Vec<Value> {
-    fn collect(dir: &Path, found: &mut Vec<Value>) {
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
-            let hidden =
-                ["pts", "shm", "fd", "mqueue", "console"].iter().any(|name| path == Path::new("/dev").join(name));
-            if hidden {
-                continue;
-            }
-            if kind.is_dir() {
-                collect(&path, found);
-            } else if kind.is_char_device() || kind.is_block_device() {
-                let Ok(meta) = entry.metadata() else { continue };
-                found.push(json!({
-                    "path": path,
-                    "type": if kind.is_char_device() { "c" } else { "b" },
-                    "major": libc::major(meta.rdev()),
-                    "minor": libc::minor(meta.rdev()),
-                    "fileMode": meta.mode() & 0o7777,
-                    "uid": meta.uid(),
-                    "gid": meta.gid(),
-                }));
-            }
-        }
+    if pod.huge_pages && !limits.huge_pages.is_empty() {
+        let limits = limits.huge_pages.iter().map(|(size, bytes)| json!({ "pageSize": size, "limit": bytes }));
+        resources["hugepageLimits"] = limits.collect();
     }
-    let mut found = Vec::new();
-    collect(Path::new("/dev"), &mut found);
-    found
+    resources
 }
 
 /// The wanted score, or this process' own where the host does not let it go lower.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use mount::unmount;
+pub use mount::{MAPPED, unmount};
 pub use reference::normalize;
 pub use registry::{Auth, Endpoints, RegistryConfig, Server, Tls};
 
@@ -144,6 +144,11 @@ impl Images {
     /// Mounts the image with a writable layer at `container_dir/rootfs` and returns that path; mounted already is
     /// fine. Upper and work directories lie beside it. Undo with [`unmount`].
     pub fn mount(&self, image: &Image, container_dir: &Path) -> Result<PathBuf> {
-        mount::mount(&self.store, image, container_dir)
+        mount::mount(&self.store, image, container_dir, None)
+    }
+
+    /// The same for the root of the user namespace mounted at `users`, who is `base` on the host.
+    pub fn mount_mapped(&self, image: &Image, container_dir: &Path, users: &Path, base: u32) -> Result<PathBuf> {
+        mount::mount(&self.store, image, container_dir, Some((users, base)))
     }
 }

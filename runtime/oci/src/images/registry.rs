@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::Credentials;
 use crate::error::{Context, Error, Result};
 
+/// Beside `registries.yaml`: CAs by host.
+const CERTIFICATES: &str = "certs.d";
 /// A server that says nothing for so long is given up.
 const READ_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 /// A server that does not accept for so long is given up.
@@ -23,6 +25,9 @@ pub struct RegistryConfig {
     pub mirrors: BTreeMap<String, Endpoints>,
     /// By the host (and port) that is asked.
     pub configs: BTreeMap<String, Server>,
+    /// `certs.d`: in a directory of a host's name, `*.crt` are CAs to trust, as docker has it.
+    #[serde(skip)]
+    pub certificates: Option<PathBuf>,
 }
 
 /// Mirrors of a registry.
@@ -72,14 +77,15 @@ pub(super) struct Endpoint {
 }
 
 impl RegistryConfig {
-    /// Reads `registries.yaml`; a missing file means no mirrors.
+    /// Reads `registries.yaml`; a missing file means no mirrors. Looks for CAs in `certs.d` beside it.
     pub fn load(path: &Path) -> Result<RegistryConfig> {
-        match std::fs::read_to_string(path) {
+        let config = match std::fs::read_to_string(path) {
             Ok(text) => serde_yaml::from_str(&text)
-                .map_err(|error| Error::Invalid(format!("invalid {}: {error}", path.display()))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(RegistryConfig::default()),
-            Err(error) => Err(error).at("read", path),
-        }
+                .map_err(|error| Error::Invalid(format!("invalid {}: {error}", path.display())))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => RegistryConfig::default(),
+            Err(error) => return Err(error).at("read", path),
+        };
+        Ok(RegistryConfig { certificates: path.parent().map(|dir| dir.join(CERTIFICATES)), ..config })
     }
 
     /// Hosts to ask for an image of `registry`, in order.
@@ -106,11 +112,22 @@ impl RegistryConfig {
         found
     }
 
+    /// Files of CAs that are trusted of a host, in order.
+    fn authorities(&self, host: &str, tls: &Tls) -> Vec<PathBuf> {
+        let dir = self.certificates.as_ref().map(|dir| dir.join(host));
+        let entries = dir.into_iter().filter_map(|dir| std::fs::read_dir(dir).ok()).flatten().flatten();
+        let mut files: Vec<PathBuf> =
+            entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "crt")).collect();
+        files.sort();
+        tls.ca_file.iter().cloned().chain(files).collect()
+    }
+
     pub(super) fn client(&self, endpoint: &Endpoint) -> Result<Client> {
         let tls = self.configs.get(&endpoint.host).and_then(|server| server.tls.clone()).unwrap_or_default();
         let mut roots = Vec::new();
-        if let Some(path) = &tls.ca_file {
-            roots.push(Certificate { encoding: CertificateEncoding::Pem, data: std::fs::read(path).at("read", path)? });
+        for path in self.authorities(&endpoint.host, &tls) {
+            let data = std::fs::read(&path).at("read", &path)?;
+            roots.push(Certificate { encoding: CertificateEncoding::Pem, data });
         }
         let config = ClientConfig {
             protocol: if endpoint.plain { ClientProtocol::Http } else { ClientProtocol::Https },
@@ -132,5 +149,25 @@ impl RegistryConfig {
             (None, Some(own)) => RegistryAuth::Basic(own.username.clone(), own.password.clone()),
             (None, None) => RegistryAuth::Anonymous,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_lie_beside_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = dir.path().join("certs.d/registry.test:5000");
+        std::fs::create_dir_all(&host).unwrap();
+        for name in ["b.crt", "a.crt", "client.key"] {
+            std::fs::write(host.join(name), "").unwrap();
+        }
+        let config = RegistryConfig::load(&dir.path().join("registries.yaml")).unwrap();
+        let own = Tls { ca_file: Some("/ca.pem".into()), ..Tls::default() };
+        let found = config.authorities("registry.test:5000", &own);
+        assert_eq!(found, [PathBuf::from("/ca.pem"), host.join("a.crt"), host.join("b.crt")]);
+        assert!(config.authorities("other.test", &Tls::default()).is_empty());
     }
 }

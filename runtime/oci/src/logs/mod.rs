@@ -7,7 +7,7 @@ mod writer;
 
 pub use reader::{Lines, Options, read};
 pub(crate) use writer::{LineBuffer, Log};
-pub use writer::{MAX_FILE_BYTES, MAX_FILES};
+pub use writer::{MAX_FILE_BYTES, MAX_FILES, MOST_FILES};
 
 use std::path::{Path, PathBuf};
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{MAX_FILES, rotated};
+use super::{MOST_FILES, rotated};
 
 /// How often a followed log is looked at.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(40);
@@ -55,7 +55,7 @@ pub struct Lines {
 /// empty, and may appear while it is followed.
 pub fn read(path: &Path, options: Options, ended: impl Fn() -> bool + Send + 'static) -> io::Result<Lines> {
     let mut files = VecDeque::new();
-    for n in (0..MAX_FILES).rev() {
+    for n in (0..MOST_FILES).rev() {
         match File::open(rotated(path, n)) {
             Ok(file) => files.push_back(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -128,7 +128,7 @@ impl Lines {
             return Ok(false);
         }
         let mut newer = None;
-        for n in 0..MAX_FILES {
+        for n in 0..MOST_FILES {
             let file = match File::open(rotated(&self.path, n)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                 other => other?,

@@ -12,6 +12,8 @@ use super::{Stream, rotated};
 pub const MAX_FILE_BYTES: u64 = 10 << 20;
 /// Files kept per log, the current one included (containerLogMaxFiles).
 pub const MAX_FILES: usize = 5;
+/// More files than this are neither kept nor read.
+pub const MOST_FILES: usize = 64;
 /// A longer line is split into partial (`P`) records, as containerd does.
 const MAX_LINE_BYTES: usize = 16 << 10;
 
@@ -21,6 +23,7 @@ pub(crate) struct Log {
     file: File,
     size: u64,
     max_bytes: u64,
+    max_files: usize,
     records: Vec<u8>,
 }
 
@@ -32,7 +35,13 @@ impl Log {
         }
         let file = open(path)?;
         let size = file.metadata()?.len();
-        Ok(Log { path: path.to_owned(), file, size, max_bytes, records: Vec::new() })
+        Ok(Log { path: path.to_owned(), file, size, max_bytes, max_files: MAX_FILES, records: Vec::new() })
+    }
+
+    /// Keeps so many files, the current one included.
+    pub fn keep(mut self, files: usize) -> Log {
+        self.max_files = files.clamp(1, MOST_FILES);
+        self
     }
 
     /// Starts a new file at the path, after somebody moved the old one away.
@@ -68,7 +77,10 @@ impl Log {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        for n in (0..MAX_FILES - 1).rev() {
+        if self.max_files == 1 {
+            fs::remove_file(&self.path)?;
+        }
+        for n in (0..self.max_files - 1).rev() {
             match fs::rename(rotated(&self.path, n), rotated(&self.path, n + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::config::{ContainerConfig, ContainerRecord, ContainerState};
-use crate::logs::{LineBuffer, Log, MAX_FILE_BYTES, Stream};
+use crate::logs::{LineBuffer, Log, MAX_FILE_BYTES, MAX_FILES, Stream};
 
 /// Bytes read from a container at once.
 pub(super) const CHUNK_BYTES: usize = 64 << 10;
@@ -61,7 +61,8 @@ impl Container {
                 log_path: config.log_path.clone(),
             },
             stdin_once: config.stdin_once,
-            log: Log::open(&config.log_path, MAX_FILE_BYTES)?,
+            log: Log::open(&config.log_path, config.log_max_bytes.unwrap_or(MAX_FILE_BYTES))?
+                .keep(config.log_max_files.unwrap_or(MAX_FILES)),
             outputs: Vec::new(),
             stdin: None,
             terminal: None,

@@ -13,12 +13,14 @@ mod record;
 mod requests;
 mod run;
 mod server;
+mod users;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-pub use record::cleanup;
-pub(crate) use record::is_alive;
+pub(crate) use record::{RECORD, is_alive};
+pub use record::{cleanup, user_namespace};
+pub use users::unpin;
 
 /// First word on the command line of a shim.
 pub(crate) const SHIM: &str = "shim";

@@ -15,7 +15,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 
 use super::READY;
-use super::record::{LOCK, POD, SHM};
+use super::record::{CONTAINERS, LOCK, POD, SHM};
+use super::users;
 use crate::cgroups::Cgroups;
 use crate::config::{PodConfig, Resources};
 use crate::error::{Context, Error, Result};
@@ -71,9 +72,13 @@ impl Pod {
             cgroups.leave_parent(&format!("/{root}/shims"))?;
         }
         cgroups.create(&config.cgroup_parent, &Resources::default())?;
-        enter_namespaces(&config)?;
+        let held = config.user_base.map(|base| users::enter(&config, base)).transpose()?;
+        enter_namespaces(&config, held.is_some())?;
         let shm = shared_memory(&config)?;
-        let init = config.share_pid.then(pid_namespace).transpose()?;
+        let init = match held {
+            Some(init) => init,
+            None => config.share_pid.then(pid_namespace).transpose()?,
+        };
         if let Some(init) = init {
             cgroups.adopt(&format!("{}/init", config.cgroup_parent), init.as_raw())?;
         }
@@ -86,6 +91,12 @@ impl Pod {
 /// Makes the pod's directory ours, and leaves there what [`super::cleanup`] needs.
 fn take_directory(config: &PodConfig) -> Result<Flock<File>> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.dir).at("create", &config.dir)?;
+    if config.user_base.is_some() {
+        // The pod's root, who is nobody here, passes through to its /dev/shm, and no further.
+        fs::set_permissions(&config.dir, fs::Permissions::from_mode(0o711)).at("chmod", &config.dir)?;
+        let containers = config.dir.join(CONTAINERS);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&containers).at("create", &containers)?;
+    }
     let path = config.dir.join(LOCK);
     let file = File::options().create(true).write(true).truncate(false).mode(0o600).open(&path).at("open", &path)?;
     let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
@@ -99,17 +110,20 @@ fn take_directory(config: &PodConfig) -> Result<Flock<File>> {
     Ok(lock)
 }
 
-/// Network by path, UTS and IPC of its own: containers inherit all three by being forked from here.
-fn enter_namespaces(config: &PodConfig) -> Result<()> {
+/// Network by path, UTS and IPC of its own: containers inherit all three by being forked from here. `inside`: entered
+/// already.
+fn enter_namespaces(config: &PodConfig, inside: bool) -> Result<()> {
     if let Some(path) = &config.netns {
-        let namespace = File::open(path).at("open", path)?;
-        setns(namespace, CloneFlags::CLONE_NEWNET).at("enter", path)?;
-        unshare(CloneFlags::CLONE_NEWUTS).context(|| "unshare UTS namespace".to_owned())?;
+        if !inside {
+            let namespace = File::open(path).at("open", path)?;
+            setns(namespace, CloneFlags::CLONE_NEWNET).at("enter", path)?;
+            unshare(CloneFlags::CLONE_NEWUTS).context(|| "unshare UTS namespace".to_owned())?;
+        }
         if !config.hostname.is_empty() {
             nix::unistd::sethostname(&config.hostname).context(|| format!("set host name {:?}", config.hostname))?;
         }
     }
-    if !config.host_ipc {
+    if !config.host_ipc && !inside {
         unshare(CloneFlags::CLONE_NEWIPC).context(|| "unshare IPC namespace".to_owned())?;
     }
     for (name, value) in &config.sysctls {
@@ -157,7 +171,7 @@ fn pid_namespace() -> Result<Pid> {
     }
 }
 
-fn reap_for_ever() -> ! {
+pub(super) fn reap_for_ever() -> ! {
     let _ = nix::sys::prctl::set_name(c"podium-pause");
     // SAFETY: this process owns its copies of all descriptors and uses none of them.
     unsafe { libc::close_range(0, libc::c_uint::MAX, 0) };

@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
 
+use super::users::unpin;
 use crate::cgroups::Cgroups;
 use crate::config::{ContainerRecord, ContainerState, Exit, PodConfig};
 use crate::error::{Context, Result};
@@ -22,10 +23,12 @@ pub(super) const LOCK: &str = "shim.lock";
 pub(super) const POD: &str = "pod.json";
 /// The pod's /dev/shm.
 pub(super) const SHM: &str = "shm";
+/// The pod's user namespace, where it has one of its own.
+pub(crate) const USERS: &str = "users";
 /// A directory per container.
 pub(super) const CONTAINERS: &str = "c";
 /// A container's record in its directory.
-const RECORD: &str = "record.json";
+pub(crate) const RECORD: &str = "record.json";
 /// A shim that does not listen gets so many pauses to begin or to end: five seconds.
 const SETTLE_TRIES: u32 = 1000;
 /// See [`SETTLE_TRIES`].
@@ -73,6 +76,11 @@ pub(crate) fn is_alive(dir: &Path) -> bool {
         std::thread::sleep(SETTLE_PAUSE);
     }
     true
+}
+
+/// Where the user namespace is mounted of a pod that has one of its own.
+pub fn user_namespace(pod_dir: &Path) -> PathBuf {
+    pod_dir.join(USERS)
 }
 
 /// What a shim was told about its pod.
@@ -123,6 +131,7 @@ pub(super) fn remove_traces(config: &PodConfig) -> Result<()> {
     let shm = config.dir.join(SHM);
     let _ = nix::mount::umount2(&shm, nix::mount::MntFlags::MNT_DETACH);
     let _ = fs::remove_dir(&shm);
+    unpin(&config.dir.join(USERS))?;
     let _ = fs::remove_file(&config.socket);
     let containers = config.dir.join(CONTAINERS);
     match fs::remove_dir_all(&containers) {

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use super::HELPER;
 use super::container::{Container, report};
-use super::record::{bundle, save, start_ticks};
+use super::record::{USERS, bundle, save, start_ticks};
 use super::server::Server;
 use crate::config::{ContainerConfig, ContainerState, ExecConfig, Resources, Started};
 use crate::error::{Context, Error, Result};
@@ -74,10 +74,12 @@ impl Server {
         }
         let pod = PodFacts {
             pid_namespace: joined.map(|pid| format!("/proc/{pid}/ns/pid").into()),
+            users: self.pod.config.user_base.map(|base| (self.pod.config.dir.join(USERS), base)),
             host_pid: self.pod.config.host_pid,
             cgroup,
             groups,
             shm: self.pod.shm.clone(),
+            huge_pages: self.pod.cgroups.limits_huge_pages(),
             cgroup_v2: self.pod.cgroups.is_v2(),
         };
         let call = Call::Run { bundle: dir, pod, config: Box::new(config) };

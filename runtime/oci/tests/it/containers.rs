@@ -113,6 +113,7 @@ async fn memory_limits_kill_and_are_told() {
         cpu_quota_micros: Some(50_000),
         cpu_period_micros: Some(100_000),
         pids_limit: Some(64),
+        ..Resources::default()
     };
     let (exit, log) = pod.finish(&config).await;
     assert!(exit.oom_killed, "{exit:?} {log}");

@@ -8,6 +8,7 @@ mod fixture;
 mod images;
 mod shims;
 mod streams;
+mod users;
 
 /// The test binary is its own shim and helper: dispatched before the harness reads the command line.
 #[used]

@@ -15,6 +15,7 @@ mod informers;
 mod kubectl;
 mod network;
 mod node;
+mod node_extras;
 mod pods;
 mod reboot;
 mod scheduling;
