@@ -113,7 +113,7 @@ impl Model {
                 "topology.kubernetes.io/zone": format!("zone-{}", n % 10)});
             let taint = json!([{"key": "batch", "effect": "NoSchedule"}]);
             let spec = if n % 20 == 19 { json!({"taints": taint}) } else { json!({}) };
-            let offer = json!({"cpu": "32", "memory": "128Gi", "pods": "1000"});
+            let offer = json!({"cpu": "32", "memory": "128Gi", "pods": "5000"});
             self.put(
                 resource::NODES,
                 json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels},

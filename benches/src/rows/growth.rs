@@ -1,7 +1,7 @@
 //! What a decision costs among 1,000, 10,000 and 100,000 pods that it has nothing to do with.
 //!
-//! The others are in the same namespace, run on the same nodes and belong to ReplicaSets of a
-//! hundred pods each; one in ten wants its like on other nodes.
+//! The others are in the same namespace, run on the same nodes and belong to Deployments of a
+//! hundred pods each; those of one in ten want their like on other nodes.
 
 use crate::{
     model::{Model, run},
@@ -13,8 +13,9 @@ use podium_controllers::{
     Controller, daemonset::DaemonSetController, deployment::DeploymentController, endpoints::EndpointSliceController,
     job::JobController, replicaset::ReplicaSetController, resource, statefulset::StatefulSetController,
 };
+use podium_machinery::state::Event;
 use podium_scheduler::{Scheduler, queue};
-use podium_types::{Key, meta};
+use podium_types::Key;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -55,7 +56,7 @@ pub fn rows(table: &mut Table) -> Result<()> {
 const EVENT: &str = "a pod's event";
 
 fn name(what: &str) -> String {
-    format!("growth: {what}, 1k / 10k / 100k other pods")
+    format!("growth: {what}, 1k/10k/100k others")
 }
 
 /// A decision to be measured.
@@ -152,22 +153,27 @@ fn containers() -> Value {
 
 /// Pods of no concern, on the same nodes.
 fn fill(model: &mut Model, others: usize) {
-    for set in 0..others / SET {
-        let app = format!("other-{set}");
+    for number in 0..others / SET {
+        let app = format!("other-{number}");
         let labels = json!({"app": app});
         let spec = json!({"replicas": SET, "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": containers()}});
-        let owner = model.put(
-            resource::REPLICA_SETS,
-            json!({"kind": "ReplicaSet", "metadata": {"name": app, "namespace": NAMESPACE}, "spec": spec}),
-        );
-        let owners = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": app,
-            "uid": meta::uid(&owner.object.value()), "controller": true}]);
+        let uid = |event: &Event| event.object.uid.clone();
+        let owned = |kind: &str, name: &str, uid: &str| {
+            json!([{"apiVersion": "apps/v1", "kind": kind, "name": name,
+            "uid": uid, "controller": true}])
+        };
+        let mut object = json!({"kind": "Deployment", "metadata": {"name": app, "namespace": NAMESPACE}, "spec": spec});
+        let deployment = uid(&model.put(resource::DEPLOYMENTS, object.clone()));
+        object["kind"] = json!("ReplicaSet");
+        object["metadata"]["ownerReferences"] = owned("Deployment", &app, &deployment);
+        let set = uid(&model.put(resource::REPLICA_SETS, object));
+        let owners = owned("ReplicaSet", &app, &set);
         for n in 0..SET {
             let mut pod = json!({"kind": "Pod", "spec": containers(), "metadata": {"name": format!("{app}-{n}"),
                 "namespace": NAMESPACE, "labels": labels, "ownerReferences": owners}});
             pod["spec"]["nodeName"] = json!(format!("node-{:04}", n % NODES));
-            if set % 10 == 0 {
+            if number % 10 == 0 {
                 let apart =
                     json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": labels}}]);
                 pod["spec"]["affinity"] =

@@ -57,7 +57,7 @@ pub struct Sets<'a> {
 impl<'a> Sets<'a> {
     /// Claims the ReplicaSets of a deployment; the writes adopt and release.
     pub fn find(view: &'a View, deployment: &'a Item<Deployment>, spec: &DeploymentSpec) -> (Self, Vec<PlannedWrite>) {
-        let candidates = view.replica_sets.of(&deployment.key().namespace);
+        let candidates = view.claimable_sets(&deployment.key().namespace, deployment.uid());
         let (owned, writes) = owners::claim(deployment, &spec.selector, resource::REPLICA_SETS, candidates);
         let mut all: Vec<_> = owned
             .into_iter()

@@ -105,6 +105,8 @@ pub struct View {
     pub pods_by_node: Index<Key>,
     /// Pods that no controller owns, by namespace.
     pub strays: Index<Key>,
+    /// ReplicaSets that no controller owns, by namespace.
+    pub stray_sets: Index<Key>,
     /// Pods that wait for a node, by scheduler name.
     pub pending: Index<Key>,
     /// EndpointSlices by namespace and Service, written `namespace/service`.
@@ -153,6 +155,7 @@ impl Default for View {
             usage: Arc::default(),
             pods_by_node: Index::default(),
             strays: Index::default(),
+            stray_sets: Index::default(),
             pending: Index::default(),
             slices_by_service: Index::default(),
             dependents: Index::default(),
@@ -195,7 +198,7 @@ impl View {
             resource::ENDPOINTS => drop(self.endpoints.fold(event)),
             resource::ENDPOINT_SLICES => self.fold_slice(event),
             resource::LEASES => drop(self.leases.fold(event)),
-            resource::REPLICA_SETS => drop(self.replica_sets.fold(event)),
+            resource::REPLICA_SETS => self.fold_set(event),
             resource::DEPLOYMENTS => drop(self.deployments.fold(event)),
             resource::STATEFUL_SETS => drop(self.stateful_sets.fold(event)),
             resource::DAEMON_SETS => drop(self.daemon_sets.fold(event)),
@@ -287,6 +290,16 @@ impl View {
     /// The pods that may belong to an owner: those that it owns, and those that no one does.
     pub fn claimable<'a>(&'a self, namespace: &str, owner: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
         self.pods_of(owner).chain(self.strays.get(namespace).filter_map(|key| self.pods.get(key)))
+    }
+    /// The ReplicaSets that may belong to an owner: those that it owns, and those that no one does.
+    pub fn claimable_sets<'a>(
+        &'a self,
+        namespace: &str,
+        owner: &str,
+    ) -> impl Iterator<Item = &'a Arc<Item<ReplicaSet>>> {
+        let owned = self.dependents.get(owner).filter(|(resource, _)| *resource == resource::REPLICA_SETS);
+        let keys = owned.map(|(_, key)| key).chain(self.stray_sets.get(namespace));
+        keys.filter_map(|key| self.replica_sets.get(key))
     }
     /// The pod that an event replaced, where that was the last event about a pod.
     pub fn replaced(&self, event: &Event) -> Option<&Arc<Item<Pod>>> {
@@ -381,6 +394,17 @@ impl View {
             self.loads.remove_mut(node);
         } else {
             self.loads.insert_mut(node.to_owned(), load);
+        }
+    }
+
+    fn fold_set(&mut self, event: &Event) {
+        let (old, new) = self.replica_sets.fold(event);
+        let stray = |set: &Arc<Item<ReplicaSet>>| owners::controller(set.meta()).is_none();
+        if let Some(set) = old.filter(stray) {
+            self.stray_sets.remove(&set.key().namespace, set.key());
+        }
+        if let Some(set) = new.filter(stray) {
+            self.stray_sets.insert(&set.key().namespace, set.key().clone());
         }
     }
 
