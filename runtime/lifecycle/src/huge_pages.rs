@@ -36,8 +36,8 @@ fn every<'a>(node: impl IntoIterator<Item = &'a String>, bytes: impl Fn(&str) ->
 /// `2MB`, `1GB`, `64KB`: the kernel's units are powers of 1024.
 fn cgroup_name(bytes: u64) -> String {
     match bytes {
-        b if b >= 1 << 30 && b % (1 << 30) == 0 => format!("{}GB", b >> 30),
-        b if b >= 1 << 20 && b % (1 << 20) == 0 => format!("{}MB", b >> 20),
+        b if b >= 1 << 30 && b.is_multiple_of(1 << 30) => format!("{}GB", b >> 30),
+        b if b >= 1 << 20 && b.is_multiple_of(1 << 20) => format!("{}MB", b >> 20),
         b => format!("{}KB", b >> 10),
     }
 }

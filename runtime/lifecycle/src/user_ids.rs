@@ -38,7 +38,7 @@ mod tests {
             let mut taken = BTreeSet::new();
             for round in 0..64 {
                 let base = free(&taken).expect("plenty");
-                prop_assert!(base % PER_POD == 0 && base >= PER_POD && base.checked_add(PER_POD).is_some());
+                prop_assert!(base.is_multiple_of(PER_POD) && base >= PER_POD && base.checked_add(PER_POD).is_some());
                 prop_assert!(taken.insert(base));
                 if gone.contains(&round) {
                     taken.remove(&base);
