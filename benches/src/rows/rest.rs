@@ -16,17 +16,34 @@ const RENEWAL: f64 = 10.0;
 
 /// A workload of each sort, so that rest is not for want of anything to look after.
 const WORKLOADS: &str = r#"
-{apiVersion: v1, kind: Service, metadata: {name: rest}, spec: {selector: {app: rest}, ports: [{port: 80}]}}
+apiVersion: v1
+kind: Service
+metadata: {name: rest}
+spec: {selector: {app: rest}, ports: [{port: 80}]}
 ---
-{apiVersion: apps/v1, kind: Deployment, metadata: {name: rest}, spec: {replicas: 3, selector: {matchLabels: {app: rest}},
-  template: {metadata: {labels: {app: rest}}, spec: {containers: [{name: c, image: "podium/demo:1"}]}}}}
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: rest}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: rest}}
+  template: {metadata: {labels: {app: rest}}, spec: {containers: [{name: c, image: "podium/demo:1"}]}}
 ---
-{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: rest}, spec: {serviceName: rest, replicas: 1,
-  selector: {matchLabels: {app: rest-s}},
-  template: {metadata: {labels: {app: rest-s}}, spec: {containers: [{name: c, image: "podium/demo:1"}]}}}}
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: rest}
+spec:
+  serviceName: rest
+  replicas: 1
+  selector: {matchLabels: {app: rest-s}}
+  template: {metadata: {labels: {app: rest-s}}, spec: {containers: [{name: c, image: "podium/demo:1"}]}}
 ---
-{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: rest}, spec: {selector: {matchLabels: {app: rest-d}},
-  template: {metadata: {labels: {app: rest-d}}, spec: {containers: [{name: c, image: "podium/demo:1"}]}}}}
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: rest}
+spec:
+  selector: {matchLabels: {app: rest-d}}
+  template: {metadata: {labels: {app: rest-d}}, spec: {containers: [{name: c, image: "podium/demo:1"}]}}
 "#;
 
 pub async fn rows(table: &mut Table, cluster: &Cluster) -> Result<()> {

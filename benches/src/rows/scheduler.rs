@@ -70,7 +70,11 @@ fn pod(group: usize, n: usize) -> Value {
         {"name": "c", "image": "registry.example/app:1", "resources": resources}]});
     match group % 5 {
         1 => {
-            let spread = |key: &str, when: &str| json!({"topologyKey": key, "maxSkew": 1, "whenUnsatisfiable": when, "labelSelector": selector(group)});
+            let labels = selector(group);
+            let spread = |key: &str, when: &str| {
+                json!({"topologyKey": key, "maxSkew": 1,
+                "whenUnsatisfiable": when, "labelSelector": labels})
+            };
             spec["topologySpreadConstraints"] = json!([spread(zone, "DoNotSchedule"), spread(host, "ScheduleAnyway")]);
         }
         2 => {
