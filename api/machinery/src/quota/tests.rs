@@ -46,8 +46,9 @@ fn pods_use_what_they_ask_for() {
     ended["status"] = json!({"phase": "Failed"});
     let now = ["pods", "count/pods", "cpu"].map(|name| amount("pods", &ended, name));
     assert_eq!(now.map(Option::unwrap_or_default), ["0", "1", "0"]);
+    let sidecar = json!({"name": "s", "restartPolicy": "Always", "resources": {"requests": {"cpu": "500m"}}});
     let layered = pod(json!({"containers": [asks(json!({"cpu": "1"}), json!({}))], "overhead": {"cpu": "100m"},
-        "initContainers": [{"name": "s", "restartPolicy": "Always", "resources": {"requests": {"cpu": "500m"}}}, asks(json!({"cpu": "2"}), json!({}))]}));
+        "initContainers": [sidecar, asks(json!({"cpu": "2"}), json!({}))]}));
     assert_eq!(amount("pods", &layered, "cpu").as_deref(), Some("2600m"));
     assert_eq!(amount("pods", &layered, "limits.cpu").as_deref(), Some("0"));
     let whole =
@@ -99,7 +100,10 @@ fn services_claims_and_others() {
 #[test]
 fn scopes_choose() {
     let near = |term: Value| json!({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}});
-    let class = |operator: &str, values: Value| json!({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": operator, "values": values}]}});
+    let class = |operator: &str, values: Value| {
+        let wanted = json!({"scopeName": "PriorityClass", "operator": operator, "values": values});
+        json!({"scopeSelector": {"matchExpressions": [wanted]}})
+    };
     let scoped = |scope: &str| json!({"scopes": [scope]});
     let busy = json!({"containers": [asks(json!({"memory": "1"}), json!({}))]});
     for (quota, spec, expected) in [

@@ -41,7 +41,10 @@ mod tests {
 
     #[test]
     fn only_where_the_class_allows_it() {
-        let claim = |size: &str, phase: &str, class: &str| json!({"spec": {"storageClassName": class, "resources": {"requests": {"storage": size}}}, "status": {"phase": phase}});
+        let claim = |size: &str, phase: &str, class: &str| {
+            let resources = json!({"requests": {"storage": size}});
+            json!({"spec": {"storageClassName": class, "resources": resources}, "status": {"phase": phase}})
+        };
         let classes = |name: &str| match name {
             "grows" => Some(json!({"allowVolumeExpansion": true})),
             "fixed" => Some(json!({})),

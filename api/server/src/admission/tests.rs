@@ -149,7 +149,10 @@ async fn limit_ranges_complete_and_bound() {
         why(&api, "pods", sized("b", json!({}), json!({"cpu": "2"}))).await,
         "pods \"b\" is forbidden: [maximum cpu usage per Container is 1, but limit is 2]".replace(['[', ']'], "")
     );
-    let claim = |size: &str| json!({"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}});
+    let claim = |size: &str| {
+        let resources = json!({"requests": {"storage": size}});
+        json!({"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": resources}})
+    };
     assert_eq!(
         why(&api, "persistentvolumeclaims", claim("2Gi")).await,
         "persistentvolumeclaims \"c\" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi"
@@ -310,7 +313,8 @@ async fn pod_security_refuses_and_warns() {
     let deployment = json!({"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}},
         "template": {"metadata": {"labels": {"a": "b"}}, "spec": again["spec"]}}});
     let (_, warnings) = create(&api, "deployments.apps", deployment).await.unwrap();
-    let expected = "would violate PodSecurity \"baseline:latest\": privileged (container \"c\" must not set securityContext.privileged=true)";
+    let expected = "would violate PodSecurity \"baseline:latest\": privileged \
+        (container \"c\" must not set securityContext.privileged=true)";
     assert_eq!(warnings, [expected]);
 }
 
@@ -329,7 +333,8 @@ async fn defaults_of_nodes_claims_and_ingresses() {
     let ingresses =
         class("edge", "ingressclass.kubernetes.io/is-default-class", json!({"spec": {"controller": "a.io/b"}}));
     made(&api, "ingressclasses.networking.k8s.io", ingresses).await;
-    let claim = json!({"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    let resources = json!({"requests": {"storage": "1Gi"}});
+    let claim = json!({"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": resources}});
     let claim = made(&api, "persistentvolumeclaims", claim).await;
     assert_eq!(claim["spec"]["storageClassName"], "fast");
     let backend = json!({"service": {"name": "s", "port": {"number": 80}}});

@@ -27,7 +27,7 @@ pub(super) fn validate(errors: &mut Errors, container: &Value, path: &str, volum
         known(errors, mount, &path, volumes);
         place(errors, mount, "mountPath", &path, &mut seen);
         apart(errors, (mount, "mountPath"), (devices, "devicePath", "volumeDevices"), &path);
-        subpaths(errors, mount, &path, &list, volumes);
+        subpaths(errors, mount, &path, &list);
         propagation(errors, mount, &list, container);
     }
     let list = child(path, "volumeDevices");
@@ -84,11 +84,7 @@ fn apart(errors: &mut Errors, (one, place): (&Value, &str), others: (&[Value], &
 }
 
 /// Kubernetes names the list, not its element, where a path leaves its volume.
-fn subpaths(errors: &mut Errors, mount: &Value, path: &str, list: &str, volumes: &Volumes) {
-    let of_image = volumes.get(text(&mount["name"])).is_some_and(|kind| kind == "image");
-    for field in ["subPath", "subPathExpr"].into_iter().filter(|f| of_image && !is_unset(&mount[*f])) {
-        errors.push(FieldError::invalid(child(path, field), &mount[field], "not allowed in image volume sources"));
-    }
+fn subpaths(errors: &mut Errors, mount: &Value, path: &str, list: &str) {
     let (plain, expanded) = (&mount["subPath"], &mount["subPathExpr"]);
     volume::relative_path(errors, text(plain), &child(list, "subPath"));
     if !is_unset(plain) && !is_unset(expanded) {
