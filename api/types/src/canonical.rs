@@ -6,6 +6,7 @@
 //! member of `metadata`.
 
 use serde_json::{Map, Value};
+use std::fmt::Write;
 
 const METADATA: &str = "\"metadata\":{";
 
@@ -26,18 +27,10 @@ pub fn encode(object: &Value) -> String {
         text.push(',');
     }
     text.push_str(METADATA);
-    let mut first = true;
     for (name, value) in map.get("metadata").and_then(Value::as_object).unwrap_or(&empty) {
-        if name == "resourceVersion" {
-            continue;
+        if name != "resourceVersion" {
+            push_member(&mut text, name, value);
         }
-        if !first {
-            text.push(',');
-        }
-        first = false;
-        text.push_str(&Value::from(name.as_str()).to_string());
-        text.push(':');
-        text.push_str(&value.to_string());
     }
     text.push('}');
     for (name, value) in map {
@@ -49,13 +42,13 @@ pub fn encode(object: &Value) -> String {
     text
 }
 
+/// Adds a member to the object at the end of `text`.
 fn push_member(text: &mut String, name: &str, value: &Value) {
-    if text.len() > 1 {
+    if !text.ends_with('{') {
         text.push(',');
     }
-    text.push_str(&Value::from(name).to_string());
-    text.push(':');
-    text.push_str(&value.to_string());
+    // Writing JSON into a string cannot fail.
+    let _ = write!(text, "{}:{value}", Value::from(name));
 }
 
 /// The text of [`encode`] with `metadata.resourceVersion` set to `revision`.

@@ -11,15 +11,12 @@ use std::collections::BTreeMap;
 pub(super) fn merge(node: Node, live: &Value, config: &Value) -> Value {
     match (node.form, live, config) {
         (Form::Struct(_) | Form::Map(_), Value::Object(live), Value::Object(config)) => {
-            let mut made = live.clone();
-            for (name, value) in config {
-                let value = match live.get(name) {
-                    Some(old) => merge(node.field(name), old, value),
-                    None => value.clone(),
-                };
-                made.insert(name.clone(), value);
-            }
-            Value::Object(made)
+            let kept = live.iter().map(|(name, old)| match config.get(name) {
+                Some(value) => (name.clone(), merge(node.field(name), old, value)),
+                None => (name.clone(), old.clone()),
+            });
+            let added = config.iter().filter(|(name, _)| !live.contains_key(*name));
+            Value::Object(kept.chain(added.map(|(name, value)| (name.clone(), value.clone()))).collect())
         }
         (Form::Set | Form::Keyed(..), Value::Array(live), Value::Array(config)) => {
             Value::Array(merge_list(node, live, config))

@@ -1,6 +1,6 @@
 //! What Go's strict JSON decoder says of the body of a patch, which has no schema of its own.
 
-use super::Node;
+use super::{Node, path::Path};
 use std::collections::BTreeSet;
 
 /// Most issues that one answer lists.
@@ -14,14 +14,14 @@ pub(super) fn of_patch(tree: &Node) -> Vec<String> {
     if let Node::List(operations) = tree {
         for (place, operation) in operations.iter().enumerate() {
             let Node::Object(members) = operation else { continue };
-            let path = format!("[{place}]");
+            let path = Path::Item(&Path::Root, place);
             for (name, _) in members.iter().filter(|(name, _)| !OPERATION.contains(&name.as_str())) {
                 tell(&mut found, format!("json patch unknown field \"{path}.{name}\""));
             }
-            twice(members, &path, &mut |path| format!("json patch duplicate field \"{path}\""), &mut found);
+            twice(members, &path, "json patch duplicate field", &mut found);
         }
     } else {
-        walk(tree, "", &mut found);
+        walk(tree, &Path::Root, &mut found);
     }
     found
 }
@@ -32,32 +32,28 @@ fn tell(found: &mut Vec<String>, what: String) {
     }
 }
 
-fn twice(members: &[(String, Node)], path: &str, word: &mut dyn FnMut(&str) -> String, found: &mut Vec<String>) {
+fn twice(members: &[(String, Node)], path: &Path<'_>, words: &str, found: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for (name, _) in members {
         if !seen.insert(name.as_str()) {
-            tell(found, word(&join(path, name)));
+            tell(found, format!("{words} \"{}\"", Path::Field(path, name)));
         }
     }
 }
 
-fn walk(tree: &Node, path: &str, found: &mut Vec<String>) {
+fn walk(tree: &Node, path: &Path<'_>, found: &mut Vec<String>) {
     match tree {
         Node::Scalar(_) => {}
         Node::List(items) => {
             for (place, item) in items.iter().enumerate() {
-                walk(item, &format!("{path}[{place}]"), found);
+                walk(item, &Path::Item(path, place), found);
             }
         }
         Node::Object(members) => {
-            twice(members, path, &mut |path| format!("duplicate field \"{path}\""), found);
+            twice(members, path, "duplicate field", found);
             for (name, value) in members {
-                walk(value, &join(path, name), found);
+                walk(value, &Path::Field(path, name), found);
             }
         }
     }
-}
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }

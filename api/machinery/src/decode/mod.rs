@@ -5,8 +5,10 @@
 //! the API says, and no field that it does not know: nothing else is ever stored.
 //! Texts are those of Kubernetes' strict decoder and of Go's JSON package.
 
+mod canonical;
 mod duplicates;
 mod node;
+mod path;
 mod reader;
 mod scalar;
 mod yaml;
@@ -64,6 +66,9 @@ pub fn yaml(bytes: &[u8], schema: &'static Type, validation: FieldValidation) ->
 
 /// Checks a value that was made otherwise.
 pub fn value(value: Value, schema: &'static Type, validation: FieldValidation) -> Result<Decoded, ApiError> {
+    if canonical::is_canonical(&value, schema) {
+        return Ok(Decoded { value, warnings: Vec::new() });
+    }
     checked(Node::from(value), schema, validation, Vec::new())
 }
 
@@ -77,6 +82,9 @@ pub fn patched(
     issues: Vec<String>,
     body: &[u8],
 ) -> Result<Decoded, ApiError> {
+    if issues.is_empty() && canonical::is_canonical(&value, schema) {
+        return Ok(Decoded { value, warnings: Vec::new() });
+    }
     laid(Node::from(value), schema, validation, issues).map_err(|why| {
         let text = json!(String::from_utf8_lossy(body));
         ApiError::invalid("", "", "", &[FieldError::invalid("patch", &text, &why)])

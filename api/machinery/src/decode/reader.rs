@@ -1,6 +1,6 @@
 //! Lays a document over its schema: checks types, drops what is unknown, in document order.
 
-use super::{Node, scalar};
+use super::{Node, path::Path, scalar};
 use podium_types::registry::{self, FieldType, Shape, Type};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -10,13 +10,17 @@ const MAX_ISSUES: usize = 100;
 const SCHEMA_PROPS: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
 
 /// Where the reader is.
+#[derive(Clone, Copy)]
 struct Place<'a> {
-    /// `spec.containers[0]`, for unknown and duplicate fields.
-    path: &'a str,
-    /// `spec.containers`, as Go's JSON package tells a path.
-    go_path: &'a str,
+    path: &'a Path<'a>,
     /// The struct around the value.
-    owner: &'a str,
+    owner: &'a Type,
+}
+
+impl<'a> Place<'a> {
+    fn at(self, path: &'a Path<'a>) -> Self {
+        Self { path, ..self }
+    }
 }
 
 pub(super) struct Reader {
@@ -35,7 +39,7 @@ impl Reader {
     pub(super) fn root(&mut self, tree: Node, ty: &Type, told: bool) -> Result<Value, String> {
         self.told = told;
         match tree {
-            Node::Object(members) => self.object(members, ty, "", ""),
+            Node::Object(members) => self.object(members, ty, &Path::Root),
             other => Err(format!(
                 "json: cannot unmarshal {} into Go value of type {}",
                 scalar::json_type(&other),
@@ -44,40 +48,44 @@ impl Reader {
         }
     }
 
-    fn issue(&mut self, what: &str, path: &str) {
+    fn issue(&mut self, what: &str, path: &Path<'_>) {
         if self.issues.len() < MAX_ISSUES {
-            self.issues.push(format!("{what} field {path:?}"));
+            self.issues.push(format!("{what} field {:?}", path.to_string()));
         }
     }
 
-    fn object(&mut self, members: Vec<(String, Node)>, ty: &Type, path: &str, go_path: &str) -> Result<Value, String> {
+    fn object(&mut self, members: Vec<(String, Node)>, ty: &Type, path: &Path<'_>) -> Result<Value, String> {
         let mut made = Map::new();
-        let mut seen = BTreeSet::new();
+        // The known are few; of the unknown there may be as many as the body holds.
+        let (mut seen, mut unknown) = (Vec::new(), BTreeSet::new());
         for (name, node) in members {
-            let field_path = join(path, &name);
             let Some(field) = ty.field(&name) else {
-                if seen.insert(name) {
-                    self.issue("unknown", &field_path);
+                if !unknown.contains(&name) {
+                    self.issue("unknown", &Path::Field(path, &name));
+                    unknown.insert(name);
                 }
                 continue;
             };
-            if !seen.insert(name.clone()) && !self.told {
-                self.issue("duplicate", &field_path);
+            let field_path = Path::Field(path, field.name);
+            if seen.contains(&field.name) {
+                if !self.told {
+                    self.issue("duplicate", &field_path);
+                }
+            } else {
+                seen.push(field.name);
             }
             if node.is_null() && field.ty != FieldType::Any {
                 // Go leaves the field as it is where JSON says null.
                 made.remove(&name);
                 continue;
             }
-            let go_path = join(go_path, &name);
-            let place = Place { path: &field_path, go_path: &go_path, owner: ty.short_name() };
-            let value = self.value(node, &field.ty, &place)?;
+            let value = self.value(node, &field.ty, Place { path: &field_path, owner: ty })?;
             made.insert(name, value);
         }
         Ok(Value::Object(made))
     }
 
-    fn value(&mut self, node: Node, ty: &FieldType, place: &Place<'_>) -> Result<Value, String> {
+    fn value(&mut self, node: Node, ty: &FieldType, place: Place<'_>) -> Result<Value, String> {
         match (ty, node) {
             (FieldType::Any, node) => Ok(node.into_value()),
             (FieldType::Ref(id), node) => self.named(node, id.get(), ty, place),
@@ -85,62 +93,57 @@ impl Reader {
             (FieldType::Map(element), Node::Object(members)) => {
                 let mut made = Map::new();
                 for (key, node) in members {
-                    let path = join(place.path, &key);
+                    let path = Path::Key(place.path, &key);
                     if made.contains_key(&key) && !self.told {
                         self.issue("duplicate", &path);
                     }
-                    let value = self.element(node, element, &Place { path: &path, ..*place })?;
+                    let value = self.element(node, element, place.at(&path))?;
                     made.insert(key, value);
                 }
                 Ok(Value::Object(made))
             }
             (_, Node::Scalar(value)) => {
-                let text = value.clone();
-                scalar::plain(value, ty)?.ok_or_else(|| wrong(&Node::Scalar(text), ty, place))
+                scalar::plain(value, ty)?.map_err(|value| wrong(&Node::Scalar(value), ty, place))
             }
             (_, node) => Err(wrong(&node, ty, place)),
         }
     }
 
-    fn list(&mut self, items: Vec<Node>, element: &FieldType, place: &Place<'_>) -> Result<Value, String> {
+    fn list(&mut self, items: Vec<Node>, element: &FieldType, place: Place<'_>) -> Result<Value, String> {
         let mut made = Vec::with_capacity(items.len());
         for (i, item) in items.into_iter().enumerate() {
-            let path = format!("{}[{i}]", place.path);
-            made.push(self.element(item, element, &Place { path: &path, ..*place })?);
+            made.push(self.element(item, element, place.at(&Path::Item(place.path, i)))?);
         }
         Ok(Value::Array(made))
     }
 
-    fn element(&mut self, node: Node, ty: &FieldType, place: &Place<'_>) -> Result<Value, String> {
+    fn element(&mut self, node: Node, ty: &FieldType, place: Place<'_>) -> Result<Value, String> {
         if node.is_null() { Ok(scalar::zero(ty)) } else { self.value(node, ty, place) }
     }
 
-    fn named(&mut self, node: Node, ty: &Type, field: &FieldType, place: &Place<'_>) -> Result<Value, String> {
+    fn named(&mut self, node: Node, ty: &Type, field: &FieldType, place: Place<'_>) -> Result<Value, String> {
         match (ty.shape, node) {
-            (Shape::Object, Node::Object(members)) => self.object(members, ty, place.path, place.go_path),
+            (Shape::Object, Node::Object(members)) => self.object(members, ty, place.path),
             (Shape::Json, node) | (Shape::Raw | Shape::FieldsV1, node @ Node::Object(_)) => Ok(node.into_value()),
             (Shape::SchemaOrArray | Shape::SchemaOrBool | Shape::SchemaOrStrings, node) => {
                 self.schema_or(node, ty.shape, field, place)
             }
             (_, Node::Scalar(value)) => {
-                let text = value.clone();
-                scalar::special(value, ty.shape)?.ok_or_else(|| wrong(&Node::Scalar(text), field, place))
+                scalar::special(value, ty.shape)?.map_err(|value| wrong(&Node::Scalar(value), field, place))
             }
             (_, node) => Err(wrong(&node, field, place)),
         }
     }
 
-    fn schema_or(&mut self, node: Node, shape: Shape, field: &FieldType, place: &Place<'_>) -> Result<Value, String> {
+    fn schema_or(&mut self, node: Node, shape: Shape, field: &FieldType, place: Place<'_>) -> Result<Value, String> {
         let props = registry::get(SCHEMA_PROPS);
         match (shape, node, props) {
-            (_, Node::Object(members), Some(props)) => self.object(members, props, place.path, place.go_path),
+            (_, Node::Object(members), Some(props)) => self.object(members, props, place.path),
             (Shape::SchemaOrBool, Node::Scalar(value @ Value::Bool(_)), _) => Ok(value),
             (Shape::SchemaOrStrings, Node::List(items), _) => self.list(items, &FieldType::String, place),
             (Shape::SchemaOrArray, Node::List(items), Some(props)) => {
                 let made = items.into_iter().enumerate().map(|(i, item)| match item {
-                    Node::Object(members) => {
-                        self.object(members, props, &format!("{}[{i}]", place.path), place.go_path)
-                    }
+                    Node::Object(members) => self.object(members, props, &Path::Item(place.path, i)),
                     other => Err(wrong(&other, field, place)),
                 });
                 made.collect::<Result<Vec<_>, _>>().map(Value::Array)
@@ -150,20 +153,16 @@ impl Reader {
     }
 }
 
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
 /// Go's text for a value of the wrong type.
-fn wrong(node: &Node, ty: &FieldType, place: &Place<'_>) -> String {
+fn wrong(node: &Node, ty: &FieldType, place: Place<'_>) -> String {
     let mut got = scalar::json_type(node);
     if let (Node::Scalar(Value::Number(n)), FieldType::Int32 | FieldType::Int64) = (node, ty) {
         got = format!("number {n}");
     }
     format!(
         "json: cannot unmarshal {got} into Go struct field {}.{} of type {}",
-        place.owner,
-        place.go_path,
+        place.owner.short_name(),
+        place.path.go(),
         scalar::go_type(ty)
     )
 }

@@ -6,7 +6,7 @@ use podium_types::{
     Quantity, Timestamp,
     registry::{FieldType, Shape, Type},
 };
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
 /// The JSON type in the words of Go.
 pub(super) fn json_type(node: &Node) -> String {
@@ -60,32 +60,49 @@ pub(super) fn zero(ty: &FieldType) -> Value {
     }
 }
 
-/// A scalar of a plain type: `Ok(None)` where JSON's type is wrong, an error where the value is.
-pub(super) fn plain(value: Value, ty: &FieldType) -> Result<Option<Value>, String> {
+/// A scalar of a plain type: `Ok(Err(value))` where JSON's type is wrong, an error where the value is.
+pub(super) fn plain(value: Value, ty: &FieldType) -> Result<Result<Value, Value>, String> {
+    Ok(if is_plain(&value, ty)? { Ok(value) } else { Err(value) })
+}
+
+/// Whether a scalar is of a plain type.
+pub(super) fn is_plain(value: &Value, ty: &FieldType) -> Result<bool, String> {
     Ok(match (ty, value) {
-        (FieldType::String, v @ Value::String(_)) | (FieldType::Boolean, v @ Value::Bool(_)) => Some(v),
-        (FieldType::Number, v @ Value::Number(_)) => Some(v),
-        (FieldType::Int32, Value::Number(n)) => n.as_i64().filter(|n| i32::try_from(*n).is_ok()).map(Value::from),
-        (FieldType::Int64, Value::Number(n)) => n.as_i64().map(Value::from),
+        (FieldType::String, Value::String(_))
+        | (FieldType::Boolean, Value::Bool(_))
+        | (FieldType::Number, Value::Number(_)) => true,
+        (FieldType::Int32, Value::Number(n)) => is_int32(n),
+        (FieldType::Int64, Value::Number(n)) => n.as_i64().is_some(),
         (FieldType::Bytes, Value::String(text)) => {
-            STANDARD.decode(&text).map_err(|e| format!("illegal base64 data: {e}"))?;
-            Some(Value::String(text))
+            STANDARD.decode(text).map_err(|e| format!("illegal base64 data: {e}"))?;
+            true
         }
-        _ => None,
+        _ => false,
     })
 }
 
 /// A scalar of a special type, in its canonical form; as [`plain`].
-pub(super) fn special(value: Value, shape: Shape) -> Result<Option<Value>, String> {
-    Ok(match (shape, value) {
-        (Shape::Quantity, Value::String(text)) => Some(json!(Quantity::parse(text.trim())?.to_string())),
-        (Shape::Quantity, Value::Number(n)) => Some(json!(Quantity::parse(&n.to_string())?.to_string())),
-        (Shape::Time, Value::String(text)) => Some(json!(time(&text, "%Y-%m-%dT%H:%M:%SZ")?)),
-        (Shape::MicroTime, Value::String(text)) => Some(json!(time(&text, "%Y-%m-%dT%H:%M:%S.%6fZ")?)),
-        (Shape::IntOrString | Shape::Duration, v @ Value::String(_)) => Some(v),
-        (Shape::IntOrString, Value::Number(n)) => n.as_i64().filter(|n| i32::try_from(*n).is_ok()).map(Value::from),
-        _ => None,
+pub(super) fn special(value: Value, shape: Shape) -> Result<Result<Value, Value>, String> {
+    Ok(match (shape, &value) {
+        (Shape::IntOrString | Shape::Duration, Value::String(_)) => Ok(value),
+        (Shape::IntOrString, Value::Number(n)) if is_int32(n) => Ok(value),
+        _ => canonical(&value, shape)?.map(Value::String).ok_or(value),
     })
+}
+
+/// The canonical text of what has one; `None` where JSON's type is wrong.
+pub(super) fn canonical(value: &Value, shape: Shape) -> Result<Option<String>, String> {
+    Ok(Some(match (shape, value) {
+        (Shape::Quantity, Value::String(text)) => Quantity::parse(text.trim())?.to_string(),
+        (Shape::Quantity, Value::Number(n)) => Quantity::parse(&n.to_string())?.to_string(),
+        (Shape::Time, Value::String(text)) => time(text, "%Y-%m-%dT%H:%M:%SZ")?,
+        (Shape::MicroTime, Value::String(text)) => time(text, "%Y-%m-%dT%H:%M:%S.%6fZ")?,
+        _ => return Ok(None),
+    }))
+}
+
+pub(super) fn is_int32(n: &Number) -> bool {
+    n.as_i64().is_some_and(|n| i32::try_from(n).is_ok())
 }
 
 fn time(text: &str, format: &str) -> Result<String, String> {

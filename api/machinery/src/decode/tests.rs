@@ -166,6 +166,13 @@ proptest! {
             prop_assert_eq!(again.value, once.value);
         }
     }
+    /// What passes for read already is what reading makes of it.
+    #[test]
+    fn canonical_values_stay_as_they_are(document in any_json()) {
+        let canonical = canonical::is_canonical(&document, deployment());
+        let read = laid(Node::from(document.clone()), deployment(), FieldValidation::Strict, Vec::new());
+        prop_assert_eq!(canonical, read.is_ok_and(|read| read.value == document));
+    }
 }
 
 /// Every kind's populated object, strictly read from JSON and YAML, is the object that was written.
@@ -186,6 +193,7 @@ fn populated_objects_are_read_as_they_are() {
             assert_eq!(written, plain, "{} as JSON", kind.kind);
             let written = yaml(&lines, schema, FieldValidation::Strict).expect("no unknown field").value;
             assert_eq!(written, plain, "{} as YAML", kind.kind);
+            assert!(canonical::is_canonical(&plain, schema), "{} as it is", kind.kind);
         }
     }
 }

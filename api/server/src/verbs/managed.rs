@@ -53,9 +53,9 @@ impl<'a> Writer<'a> {
     }
     /// The managed fields that an update begins with: those of `old`, or what the client or the
     /// apply put in their place.
-    pub(super) fn before(&self, new: &Value, old: &Value) -> Option<Value> {
+    pub(super) fn before(&self, new: &mut Value, old: &Value) -> Option<Value> {
         let set = match self.operation {
-            Operation::Apply => Some(new["metadata"]["managedFields"].clone()),
+            Operation::Apply => Some(meta::metadata_mut(new).remove("managedFields").unwrap_or_default()),
             Operation::Update => apply::chosen(new),
         };
         set.or_else(|| old["metadata"].get("managedFields").cloned()).filter(|list| !list.is_null())

@@ -18,7 +18,7 @@ use podium_machinery::{
     state::{Action, Body, Object, WriteError},
 };
 use podium_types::{ApiError, Key, meta, registry};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Kinds that a PUT creates where they are not there (as `AllowCreateOnUpdate` in Kubernetes).
@@ -245,10 +245,7 @@ fn preconditions(kind: &Kind, new: &Value, current: &Arc<Object>) -> Result<(), 
 fn carry_over(new: &mut Value, old: &Value) {
     let metadata = meta::metadata_mut(new);
     for field in metadata::OWNED.iter().chain(&["resourceVersion", "generateName"]) {
-        match old["metadata"].get(field) {
-            Some(value) => metadata.insert((*field).into(), value.clone()),
-            None => metadata.remove(*field),
-        };
+        settle(metadata, field, old["metadata"].get(field));
     }
     // Empty members are absent in Kubernetes' own objects; without this a no-op would be a write.
     for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
@@ -265,26 +262,39 @@ fn carry_over(new: &mut Value, old: &Value) {
 }
 
 fn restore(new: &mut Value, old: &Value, field: &str) {
-    let Some(map) = new.as_object_mut() else { return };
-    match old.get(field) {
-        Some(value) => map.insert(field.into(), value.clone()),
-        None => map.remove(field),
-    };
+    if let Some(map) = new.as_object_mut() {
+        settle(map, field, old.get(field));
+    }
+}
+
+/// The member as `old` has it; copied only where it differs, which is rare.
+fn settle(map: &mut Map<String, Value>, field: &str, old: Option<&Value>) {
+    match old {
+        Some(old) if map.get(field) == Some(old) => {}
+        Some(old) => {
+            map.insert(field.into(), old.clone());
+        }
+        None => {
+            map.remove(field);
+        }
+    }
 }
 
 /// A status write changes status, annotations, and labels save where a controller selects by them.
 fn only_status(kind: &Kind, new: &mut Value, old: &Value) {
-    let mut result = old.clone();
     let fields: &[&str] = if kind.group == "apps" { &["annotations"] } else { &["annotations", "labels"] };
-    for field in fields {
-        let metadata = meta::metadata_mut(&mut result);
-        match new["metadata"].get(*field) {
-            Some(value) => metadata.insert((*field).into(), value.clone()),
-            None => metadata.remove(*field),
-        };
+    settle_all(meta::metadata_mut(new), old["metadata"].as_object(), fields);
+    if let Some(map) = new.as_object_mut() {
+        settle_all(map, old.as_object(), &["metadata", "status"]);
     }
-    restore(&mut result, new, "status");
-    *new = result;
+}
+
+/// Every member as `old` has it, but those of `fields`.
+fn settle_all(map: &mut Map<String, Value>, old: Option<&Map<String, Value>>, fields: &[&str]) {
+    map.retain(|name, _| fields.contains(&name.as_str()) || old.is_some_and(|old| old.contains_key(name)));
+    for (name, value) in old.into_iter().flatten().filter(|(name, _)| !fields.contains(&name.as_str())) {
+        settle(map, name, Some(value));
+    }
 }
 
 /// The generation counts changes of what is wished for: everything but metadata and status.
