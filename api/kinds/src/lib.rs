@@ -4,6 +4,7 @@
 //! table columns, the KindActor and the generic tests all iterate the table.
 //! Deliberately absent: I/O, the clock, and any knowledge of HTTP.
 
+pub mod componentstatus;
 pub mod docs;
 pub mod face;
 pub mod kind;
