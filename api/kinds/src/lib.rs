@@ -23,6 +23,7 @@ mod cells;
 mod certificatesigningrequest;
 mod configmap;
 mod customresourcedefinition;
+mod diff;
 mod dra;
 mod endpoints;
 mod endpointslice;

@@ -134,5 +134,5 @@ fn components(request: &HttpRequest, name: &str, app: &App) -> Result<HttpRespon
         Form::Plain | Form::Binary => whole(parts, of.list_kind, &of.api_version()),
     };
     let body = if form.is_binary() { protobuf::encode(&told).unwrap_or_default() } else { told.to_string().into() };
-    Ok(answer::formed(request, StatusCode::OK, form, body.into(), &[]))
+    Ok(answer::deprecating(answer::formed(request, StatusCode::OK, form, body.into(), &[]), of))
 }

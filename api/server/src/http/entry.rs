@@ -59,6 +59,9 @@ pub(crate) fn text(request: &HttpRequest, name: header::HeaderName) -> &str {
     request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }
 
+/// What others may keep of an answer: nothing, since it is for one user and of one moment.
+const PRIVATE: header::HeaderValue = header::HeaderValue::from_static("no-cache, private");
+
 /// Answers any request.
 pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpResponse {
     let mut payload = Some(payload);
@@ -66,14 +69,18 @@ pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>
     if let Some(unread) = payload.filter(|_| !matches!(guarded, Ok(Ok(_)))) {
         body::discard(unread).await;
     }
-    match guarded {
+    let mut response = match guarded {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => answer::error(&error),
         Err(_) => {
             tracing::error!("a request handler panicked");
             answer::error(&ApiError::internal("a request handler panicked"))
         }
+    };
+    if !response.headers().contains_key(header::CACHE_CONTROL) {
+        response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
     }
+    response
 }
 
 /// The body of a request; gone once a handler has taken it.
@@ -113,8 +120,8 @@ async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> 
     }
     let Some(verb) = verb(request.method(), &target, &params) else { return Err(ApiError::method_not_allowed()) };
     let request = Request { http: request, user, target, params };
-    let (sort, began) = (Sort::of(verb, &request.target), Instant::now());
-    let done = serve(request, payload, verb, app).await;
+    let (sort, began, kind) = (Sort::of(verb, &request.target), Instant::now(), request.target.kind);
+    let done = serve(request, payload, verb, app).await.map(|response| answer::deprecating(response, kind));
     let code = match &done {
         Ok(response) => response.status().as_u16(),
         Err(error) => error.code,

@@ -22,6 +22,7 @@ mod discovery;
 mod explain;
 mod http2;
 mod kinds;
+mod options;
 mod overload;
 mod proxy;
 mod reads;
