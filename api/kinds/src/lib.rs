@@ -11,6 +11,7 @@ pub mod kind;
 pub mod metrics;
 pub mod names;
 pub mod pod;
+pub mod scale;
 pub mod strategy;
 
 mod actor;
