@@ -1,8 +1,8 @@
 //! The way of a request: who, where to, may they, is there room, do it.
 
 use super::{
-    answer, app::App, apply, body, core, discover, explain, limits, metrics::Sort, negotiate::Form, params::Params,
-    path, proxy, read, review, streams, watch, write,
+    answer, app::App, apply, body, core, deed, discover, explain, limits, metrics::Sort, negotiate::Form,
+    params::Params, path, proxy, read, review, streams, watch, write,
 };
 use crate::{
     auth::{authenticate, authorize::Attributes, impersonate::impersonate},
@@ -98,7 +98,8 @@ async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> 
     }
     app.started()?;
     let headers = request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let user = impersonate(&app.api, authenticate(&request, app)?, headers)?;
+    let deed = || deed::of(request.method(), request.path(), &segments, request.query_string());
+    let user = impersonate(&app.api, authenticate(&request, app)?, headers, deed)?;
     if path::is_document(&segments) {
         app.api.authorize_path(&user, http_verb(request.method()), request.path())?;
         return discover::documents(&request, &segments, app)?.ok_or_else(ApiError::no_such_path);
@@ -144,7 +145,7 @@ pub(crate) fn peer(der: &[u8]) -> Option<Peer> {
 }
 
 /// The verb of a request for a path that is no resource.
-fn http_verb(method: &Method) -> &'static str {
+pub(crate) fn http_verb(method: &Method) -> &'static str {
     match *method {
         Method::GET | Method::HEAD => "get",
         Method::POST => "post",

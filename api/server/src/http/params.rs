@@ -37,6 +37,7 @@ fn duration(text: &str) -> Option<Duration> {
 const MAX_MANAGER: usize = 128;
 
 /// The parameters of one request; of a name that stands twice the first counts.
+#[derive(Default)]
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 mod access;
 mod apply;
 mod binary;
+mod constrained;
 mod discovery;
 mod explain;
 mod http2;

@@ -169,7 +169,8 @@ fn acting_as_somebody_needs_leave_for_every_part() {
         let api = &c.api;
         let who = |name: &str| crate::user::User { name: name.into(), ..Default::default() };
         let act = |as_: &str, headers: &[(&str, &str)]| {
-            crate::auth::impersonate::impersonate(api, who(as_), headers.iter().copied())
+            let deed = || crate::auth::constrained::Deed::Path { verb: "get", path: "/".to_owned() };
+            crate::auth::impersonate::impersonate(api, who(as_), headers.iter().copied(), deed)
         };
         let code = |done: Result<crate::user::User, podium_types::ApiError>| done.map(|u| u.name).map_err(|e| e.code);
         assert_eq!(code(act("actor", &[])), Ok("actor".to_owned()));
