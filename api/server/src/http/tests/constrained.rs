@@ -109,3 +109,47 @@ fn a_pod_may_be_the_node_that_it_is_on() {
         assert_eq!(c.act(&User { extra: [].into(), ..on("a") }, Method::GET, "/api/v1/pods", &node), Err(403));
     });
 }
+
+#[test]
+fn tokens_know_their_node() {
+    with_server(|c| async move {
+        let accounts = "/api/v1/namespaces/default/serviceaccounts";
+        let post = async |path: &str, object: Value| {
+            let (code, made) = c.post(path, &object).await;
+            assert_eq!(code, 201, "{made}");
+            made
+        };
+        post(accounts, json!({"metadata": {"name": "a"}})).await;
+        let node = post("/api/v1/nodes", json!({"metadata": {"name": "n"}})).await;
+        let containers = json!([{"name": "c", "image": "i"}]);
+        for (name, node) in [("here", "n"), ("lost", "gone"), ("nowhere", "")] {
+            let spec = json!({"serviceAccountName": "a", "nodeName": node, "containers": containers});
+            post("/api/v1/namespaces/default/pods", json!({"metadata": {"name": name}, "spec": spec})).await;
+        }
+        let review = async |token: &Value| {
+            let path = "/apis/authentication.k8s.io/v1/tokenreviews";
+            post(path, json!({"spec": {"token": token}})).await["status"].clone()
+        };
+        let token = async |kind: &str, name: &str| {
+            let bound = json!({"apiVersion": "v1", "kind": kind, "name": name});
+            post(&format!("{accounts}/a/token"), json!({"spec": {"boundObjectRef": bound}})).await["status"]["token"]
+                .clone()
+        };
+        let uid = json!([node["metadata"]["uid"]]);
+        for (kind, name, node, uid) in [
+            ("Pod", "here", json!(["n"]), &uid),
+            ("Pod", "lost", json!(["gone"]), &Value::Null),
+            ("Pod", "nowhere", Value::Null, &Value::Null),
+            ("Node", "n", json!(["n"]), &uid),
+        ] {
+            let extra = review(&token(kind, name).await).await["user"]["extra"].clone();
+            let told = |what: &str| &extra[format!("authentication.kubernetes.io/{what}")];
+            assert_eq!((told("node-name"), told("node-uid")), (&node, uid), "{kind} {name}");
+        }
+        // With its node the one token ends, and not the other.
+        let [of_node, of_pod] = [token("Node", "n").await, token("Pod", "here").await];
+        assert_eq!(c.ask("DELETE", "/api/v1/nodes/n", &[], "").await.0, 200);
+        assert_eq!(review(&of_node).await["authenticated"], Value::Null);
+        assert_eq!(review(&of_pod).await["authenticated"], true);
+    });
+}

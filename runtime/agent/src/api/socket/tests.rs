@@ -1,3 +1,5 @@
+//! A server on loopback, and a client that says what no good client would.
+
 use super::*;
 use actix_http::ws::{Codec, Frame};
 use actix_web::{App, HttpServer};
