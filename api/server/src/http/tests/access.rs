@@ -217,8 +217,7 @@ fn nodes_reach_what_is_theirs() {
         for node in ["a", "b"] {
             c.put("/api/v1/nodes", json!({"metadata": {"name": node}})).await;
         }
-        c.put(pods, pod("pa", "a", "sa")).await;
-        c.put(pods, pod("pb", "b", "sb")).await;
+        let [pa, pb] = [c.put(pods, pod("pa", "a", "sa")).await, c.put(pods, pod("pb", "b", "sb")).await];
         for name in ["sa", "sb"] {
             c.put("/api/v1/namespaces/default/secrets", json!({"metadata": {"name": name}})).await;
         }
@@ -235,7 +234,9 @@ fn nodes_reach_what_is_theirs() {
             other["spec"]["nodeName"] = json!("b");
             other
         };
-        let token = &json!({});
+        let token = |kind: &str, name: &str, uid: &Value| json!({"spec": {"boundObjectRef": {"apiVersion": "v1", "kind": kind, "name": name, "uid": uid}}});
+        let tokens = "/api/v1/namespaces/default/serviceaccounts/default/token";
+        let token_of_pa = token("Pod", "pa", &pa["metadata"]["uid"]);
         let table = [
             ("GET", "/api/v1/nodes/a".to_owned(), nothing, 200),
             ("GET", "/api/v1/nodes/b".to_owned(), nothing, 403),
@@ -263,8 +264,14 @@ fn nodes_reach_what_is_theirs() {
             ("GET", "/api/v1/namespaces/default/configmaps/sa-map".to_owned(), nothing, 404),
             ("GET", "/api/v1/namespaces/default/configmaps/sb-map".to_owned(), nothing, 403),
             ("GET", "/api/v1/namespaces/default/persistentvolumeclaims/claim".to_owned(), nothing, 404),
-            ("POST", "/api/v1/namespaces/default/serviceaccounts/default/token".to_owned(), token, 201),
-            ("POST", "/api/v1/namespaces/default/serviceaccounts/other/token".to_owned(), token, 403),
+            ("POST", tokens.to_owned(), &token_of_pa, 201),
+            ("POST", tokens.replace("default/token", "other/token"), &token_of_pa, 403),
+            ("POST", tokens.to_owned(), &json!({}), 403),
+            ("POST", tokens.to_owned(), &token("Node", "a", nothing), 403),
+            ("POST", tokens.to_owned(), &token("Pod", "pa", nothing), 403),
+            ("POST", tokens.to_owned(), &token("Pod", "pa", &json!("other")), 409),
+            ("POST", tokens.to_owned(), &token("Pod", "pb", &pb["metadata"]["uid"]), 403),
+            ("POST", tokens.to_owned(), &token("Pod", "absent", &json!("u")), 404),
             ("GET", "/api/v1/services".to_owned(), nothing, 200),
             ("GET", "/api/v1/namespaces".to_owned(), nothing, 403),
             ("POST", leases.to_owned(), &lease("b"), 403),

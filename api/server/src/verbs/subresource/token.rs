@@ -2,7 +2,7 @@
 
 use super::kind;
 use crate::{
-    auth::{Bound, ISSUER, Reference, TokenRequest},
+    auth::{Bound, ISSUER, Reference, TokenRequest, node},
     time,
     user::User,
     verbs::{Api, WriteOptions},
@@ -21,7 +21,7 @@ impl Api {
     /// Answers a TokenRequest for the account of `key`.
     pub async fn token(
         &self,
-        _user: &User,
+        user: &User,
         key: &Key,
         request: &Value,
         options: &WriteOptions,
@@ -29,6 +29,7 @@ impl Api {
         let account = self.get(kind("serviceaccounts")?, key).await?;
         let tokens = self.tokens().ok_or_else(|| ApiError::internal("no key to sign tokens with"))?;
         let spec = &request["spec"];
+        node::token(self, user, key, &spec["boundObjectRef"])?;
         let seconds = spec["expirationSeconds"].as_i64().unwrap_or(USUAL);
         if !(SHORTEST..=LONGEST).contains(&seconds) {
             let why = if seconds < SHORTEST {
