@@ -234,7 +234,10 @@ fn nodes_reach_what_is_theirs() {
             other["spec"]["nodeName"] = json!("b");
             other
         };
-        let token = |kind: &str, name: &str, uid: &Value| json!({"spec": {"boundObjectRef": {"apiVersion": "v1", "kind": kind, "name": name, "uid": uid}}});
+        let token = |kind: &str, name: &str, uid: &Value| {
+            let bound = json!({"apiVersion": "v1", "kind": kind, "name": name, "uid": uid});
+            json!({ "spec": { "boundObjectRef": bound } })
+        };
         let tokens = "/api/v1/namespaces/default/serviceaccounts/default/token";
         let token_of_pa = token("Pod", "pa", &pa["metadata"]["uid"]);
         let table = [
