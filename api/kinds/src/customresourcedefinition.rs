@@ -154,7 +154,7 @@ fn versions(errors: &mut Errors, spec: &Value) {
     }
     if versions.iter().filter(|v| v["storage"] == json!(true)).count() != 1 {
         let why = "must have exactly one version marked as storage version";
-        errors.push(FieldError::invalid("spec.versions", &spec["versions"], why));
+        errors.push(FieldError::invalid_list("spec.versions", &spec["versions"], why));
     }
 }
 

@@ -161,6 +161,17 @@ impl Kind {
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.versions[0].to_owned() } else { format!("{}/{}", self.group, self.versions[0]) }
     }
+    /// What those who still use the kind are told.
+    pub fn deprecation(&self) -> Option<&'static str> {
+        match (self.api_version().as_str(), self.kind) {
+            ("v1", "ComponentStatus") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+            ("v1", "Endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+            ("batch/v1beta1", "CronJob") => {
+                Some("batch/v1beta1 CronJob is deprecated in v1.21+, unavailable in v1.25+; use batch/v1 CronJob")
+            }
+            _ => None,
+        }
+    }
     /// The subresource of that name.
     pub fn subresource(&self, name: &str) -> Option<&'static Subresource> {
         self.subresources.iter().find(|s| s.name == name)

@@ -4,12 +4,14 @@
 //! table columns, the KindActor and the generic tests all iterate the table.
 //! Deliberately absent: I/O, the clock, and any knowledge of HTTP.
 
+pub mod componentstatus;
 pub mod docs;
 pub mod face;
 pub mod kind;
 pub mod metrics;
 pub mod names;
 pub mod pod;
+pub mod scale;
 pub mod strategy;
 
 mod actor;
@@ -22,6 +24,7 @@ mod cells;
 mod certificatesigningrequest;
 mod configmap;
 mod customresourcedefinition;
+mod diff;
 mod dra;
 mod endpoints;
 mod endpointslice;

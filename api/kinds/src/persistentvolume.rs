@@ -1,7 +1,7 @@
 //! PersistentVolume: storage that is there for a claim to be bound to.
 
 use crate::{
-    Column, Context, Kind, Strategy, Subresource, cells,
+    Column, Context, Kind, Strategy, Subresource, cells, diff,
     json::{at, at_mut, is_unset, members, set, set_default, text},
     names, pod, resources,
     rules::{self, Errors},
@@ -108,8 +108,10 @@ impl Strategy for Volume {
         let mut errors = Errors::new();
         let (new, before) = (&object["spec"], &old["spec"]);
         if !sources(new).eq(sources(before)) {
-            let path = "spec.persistentvolumesource";
-            errors.push(FieldError::forbidden(path, "spec.persistentvolumesource is immutable after creation"));
+            let (path, why) =
+                ("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation");
+            let [new, old] = [new, before].map(|s| sources(s).map(|(k, v)| (k.clone(), v.clone())).collect());
+            errors.push(FieldError::forbidden(path, &diff::explained(why, &old, &new, "spec")));
         }
         // Kubernetes names these fields alone.
         rules::fixed(&mut errors, new, before, "", &["volumeMode"]);
@@ -200,7 +202,9 @@ mod tests {
         assert_eq!(changes(&KIND, &new, &old), [""; 0]);
         new["spec"]["hostPath"]["path"] = json!("/other");
         let why = "spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation";
-        assert_eq!(changes(&KIND, &new, &old), [why]);
+        let lines =
+            format!("\n- spec.hostPath.path: {}\n+ spec.hostPath.path: \"/other\"", old["spec"]["hostPath"]["path"]);
+        assert_eq!(changes(&KIND, &new, &old), [format!("{why}{lines}")]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! PersistentVolumeClaim: a wish for storage, and what it is bound to.
 
 use crate::{
-    Column, Context, Kind, Strategy, Subresource, cells,
+    Column, Context, Kind, Strategy, Subresource, cells, diff,
     json::{at, at_mut, is_unset, remove, set, set_default, text},
     names, resources,
     rules::{self, Errors, child},
@@ -140,8 +140,9 @@ fn change(object: &Value, old: &Value) -> Errors {
         }
         spec
     };
-    if rest(object) != rest(old) {
-        errors.push(FieldError::forbidden("spec", WHY));
+    let [new, before] = [rest(object), rest(old)];
+    if new != before {
+        errors.push(FieldError::forbidden("spec", &diff::explained(WHY, &before, &new, "spec")));
     }
     let [new, before] = [object, old].map(|c| resources::quantity(at(c, "spec.resources.requests.storage")));
     let has = resources::quantity(at(old, "status.capacity.storage"));

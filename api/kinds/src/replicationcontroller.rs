@@ -2,7 +2,7 @@
 
 use crate::{
     Column, Context, Kind, Strategy, Subresource,
-    apps::workload,
+    apps::{replicaset, workload},
     cells,
     cells::number,
     json::{at, is_unset, members, set},
@@ -84,6 +84,12 @@ impl Strategy for Controller {
             errors.push(FieldError::forbidden("spec.template.spec.activeDeadlineSeconds", why));
         }
         errors
+    }
+    fn validate_update(&self, object: &Value, old: &Value, context: &Context<'_>) -> Vec<FieldError> {
+        match context.subresource {
+            "status" => workload::validate_status(object, old, replicaset::COUNTS, replicaset::PAIRS),
+            _ => Errors::new(),
+        }
     }
     fn warnings(&self, object: &Value) -> Vec<String> {
         workload::warnings(object)

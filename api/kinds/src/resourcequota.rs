@@ -134,7 +134,7 @@ fn scopes(errors: &mut Errors, spec: &Value) {
             let why = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, \
                 ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or \
                 ResourceQuotaScopeCrossNamespacePodAffinity";
-            errors.push(FieldError::invalid(child(path, "operator"), operator, why));
+            errors.push(FieldError::invalid(child(path, "operator"), &text(operator).into(), why));
         }
         match text(operator) {
             "In" | "NotIn" if items(values).is_empty() => {
@@ -148,7 +148,7 @@ fn scopes(errors: &mut Errors, spec: &Value) {
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
             _ => {
                 let why = "not a valid selector operator";
-                errors.push(FieldError::invalid(child(path, "operator"), operator, why));
+                errors.push(FieldError::invalid(child(path, "operator"), &text(operator).into(), why));
             }
         }
     }

@@ -192,7 +192,7 @@ pub(crate) fn label_selector(errors: &mut Errors, selector: &Value, path: &str) 
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
             _ => {
                 let why = "not a valid selector operator";
-                errors.push(FieldError::invalid(child(&path, "operator"), &rule["operator"], why));
+                errors.push(FieldError::invalid(child(&path, "operator"), &text(&rule["operator"]).into(), why));
             }
         }
         let key = text(&rule["key"]);

@@ -23,6 +23,10 @@ impl FieldError {
     pub fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
         Self::new("FieldValueInvalid", field, "Invalid value", Some(value), detail)
     }
+    /// A list or map that breaks a rule; unlike other values, an absent one is printed as JSON.
+    pub fn invalid_list(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+        Self { message: format!("Invalid value: {value}: {detail}"), ..Self::invalid(field, value, detail) }
+    }
     /// A value outside an enumeration; `supported` is listed in the message.
     pub fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
         let list = supported.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", ");
@@ -54,7 +58,11 @@ impl FieldError {
     fn new(reason: &'static str, field: impl Into<String>, word: &str, value: Option<&Value>, detail: &str) -> Self {
         let mut message = word.to_owned();
         if let Some(value) = value {
-            message = format!("{message}: {value}");
+            message = match value {
+                // As Go prints a pointer that points nowhere.
+                Value::Null => format!("{message}: \"null\""),
+                value => format!("{message}: {value}"),
+            };
         }
         if !detail.is_empty() {
             message = format!("{message}: {detail}");

@@ -30,6 +30,8 @@ const ROOMY: &str = "evictionHard: {memory.available: 100Mi, nodefs.available: 1
 pub struct Cluster {
     /// Its data directory.
     pub data: PathBuf,
+    /// The kubectl that is run; the one on PATH where a test sets no other.
+    pub kubectl: PathBuf,
     dir: TempDir,
     guard: Child,
     _registry: Registry,
@@ -165,7 +167,7 @@ impl Cluster {
         let tar = dir.path().join("demo.tar");
         run(root().join("tests/images/demo.sh"), &[&tar.to_string_lossy(), DEMO])?;
         let registry = Registry::start(dir.path(), &tar, &data)?;
-        let cluster = Self { data, dir, guard, _registry: registry };
+        let cluster = Self { data, kubectl: "kubectl".into(), dir, guard, _registry: registry };
         cluster.up()?;
         Ok(cluster)
     }
@@ -185,7 +187,7 @@ impl Cluster {
     }
     /// A kubectl to be run.
     pub fn kubectl_command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("kubectl");
+        let mut command = Command::new(&self.kubectl);
         command.args(args).env("KUBECONFIG", self.data.join("kubeconfig"));
         // Discovery caches of other clusters do not mix with this one's.
         command.env("KUBECACHEDIR", self.data.join("kubecache")).env("HOME", &self.data);

@@ -45,6 +45,18 @@ pub static KIND: Kind = Kind {
     ..Kind::PLAIN
 };
 
+/// Counts of the status.
+const COUNTS: &[&str] = &[
+    "currentNumberScheduled",
+    "numberMisscheduled",
+    "desiredNumberScheduled",
+    "numberReady",
+    "updatedNumberScheduled",
+    "numberAvailable",
+    "numberUnavailable",
+    "collisionCount",
+];
+
 struct DaemonSet;
 
 impl Strategy for DaemonSet {
@@ -78,8 +90,11 @@ impl Strategy for DaemonSet {
         errors
     }
 
-    fn validate_update(&self, object: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
-        workload::validate_update(object, old)
+    fn validate_update(&self, object: &Value, old: &Value, context: &Context<'_>) -> Vec<FieldError> {
+        match context.subresource {
+            "status" => workload::validate_status(object, old, COUNTS, &[]),
+            _ => workload::validate_update(object, old),
+        }
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {

@@ -54,6 +54,24 @@ pub static KIND: Kind = Kind {
     strategy: &Deployment,
 };
 
+/// Counts of the status.
+const COUNTS: &[&str] = &[
+    "replicas",
+    "updatedReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "unavailableReplicas",
+    "terminatingReplicas",
+    "collisionCount",
+];
+/// Which of them are parts of others.
+const PAIRS: &[workload::Pair] = &[
+    ("updatedReplicas", "replicas", workload::ABOVE_ALL),
+    ("readyReplicas", "replicas", workload::ABOVE_ALL),
+    ("availableReplicas", "replicas", workload::ABOVE_ALL),
+    ("availableReplicas", "readyReplicas", workload::ABOVE_READY),
+];
+
 struct Deployment;
 
 impl Strategy for Deployment {
@@ -93,8 +111,11 @@ impl Strategy for Deployment {
         errors
     }
 
-    fn validate_update(&self, object: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
-        workload::validate_update(object, old)
+    fn validate_update(&self, object: &Value, old: &Value, context: &Context<'_>) -> Vec<FieldError> {
+        match context.subresource {
+            "status" => workload::validate_status(object, old, COUNTS, PAIRS),
+            _ => workload::validate_update(object, old),
+        }
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {

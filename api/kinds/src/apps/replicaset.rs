@@ -39,6 +39,17 @@ pub static KIND: Kind = Kind {
     strategy: &ReplicaSet,
 };
 
+/// Counts of the status.
+pub(crate) const COUNTS: &[&str] =
+    &["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "terminatingReplicas"];
+/// Which of them are parts of others.
+pub(crate) const PAIRS: &[workload::Pair] = &[
+    ("fullyLabeledReplicas", "replicas", workload::ABOVE_ALL),
+    ("readyReplicas", "replicas", workload::ABOVE_ALL),
+    ("availableReplicas", "replicas", workload::ABOVE_ALL),
+    ("availableReplicas", "readyReplicas", workload::ABOVE_READY),
+];
+
 struct ReplicaSet;
 
 impl Strategy for ReplicaSet {
@@ -51,8 +62,11 @@ impl Strategy for ReplicaSet {
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         workload::validate(object, "deployment", "ReplicaSet")
     }
-    fn validate_update(&self, object: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
-        workload::validate_update(object, old)
+    fn validate_update(&self, object: &Value, old: &Value, context: &Context<'_>) -> Vec<FieldError> {
+        match context.subresource {
+            "status" => workload::validate_status(object, old, COUNTS, PAIRS),
+            _ => workload::validate_update(object, old),
+        }
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {

@@ -52,6 +52,18 @@ pub static KIND: Kind = Kind {
     ..Kind::PLAIN
 };
 
+/// Counts of the status.
+const COUNTS: &[&str] =
+    &["replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas", "collisionCount"];
+/// Which of them are parts of others.
+const PAIRS: &[workload::Pair] = &[
+    ("readyReplicas", "replicas", workload::ABOVE_ALL),
+    ("currentReplicas", "replicas", workload::ABOVE_ALL),
+    ("updatedReplicas", "replicas", workload::ABOVE_ALL),
+    ("availableReplicas", "replicas", workload::ABOVE_ALL),
+    ("availableReplicas", "readyReplicas", "cannot be greater than status.readyReplicas"),
+];
+
 struct StatefulSet;
 
 impl Strategy for StatefulSet {
@@ -99,6 +111,9 @@ impl Strategy for StatefulSet {
     }
 
     fn validate_update(&self, object: &Value, old: &Value, context: &Context<'_>) -> Vec<FieldError> {
+        if context.subresource == "status" {
+            return workload::validate_status(object, old, COUNTS, PAIRS);
+        }
         let mut errors = Errors::new();
         if context.subresource.is_empty() && frozen(&object["spec"]) != frozen(&old["spec"]) {
             let fields: Vec<String> = MUTABLE.iter().map(|field| format!("'{field}'")).collect();

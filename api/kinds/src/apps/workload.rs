@@ -2,12 +2,19 @@
 
 use crate::{
     cells,
-    json::{at, at_mut, is_unset, set_default},
+    json::{at, at_mut, int, is_unset, set_default},
     pod,
     rules::{self, Errors, child},
 };
 use podium_types::{FieldError, meta};
 use serde_json::{Value, json};
+
+/// Of two counts the first may not be above the second: the words for it.
+pub(crate) type Pair = (&'static str, &'static str, &'static str);
+/// What a pair is told that is above all of them.
+pub(crate) const ABOVE_ALL: &str = "cannot be greater than status.replicas";
+/// What is said of more that are available than are ready.
+pub(crate) const ABOVE_READY: &str = "cannot be greater than readyReplicas";
 
 /// `apps` kinds with `spec.replicas`, `spec.selector` and `spec.template`.
 pub(crate) fn defaults(object: &mut Value) {
@@ -64,6 +71,23 @@ fn template(errors: &mut Errors, spec: &Value, template_of: &str) {
 pub(crate) fn validate_update(object: &Value, old: &Value) -> Errors {
     let mut errors = Errors::new();
     rules::immutable(&mut errors, at(object, "spec.selector"), at(old, "spec.selector"), "spec.selector");
+    errors
+}
+
+/// Rules for the counts of a status: none is below 0, and of each pair the first is not above the second.
+pub(crate) fn validate_status(object: &Value, old: &Value, counts: &[&str], pairs: &[Pair]) -> Errors {
+    let (status, mut errors) = (&object["status"], Errors::new());
+    rules::not_negative(&mut errors, status, "status", &["observedGeneration"]);
+    rules::not_negative(&mut errors, status, "status", counts);
+    for (few, many, why) in pairs {
+        if int(&status[*few]) > int(&status[*many]) {
+            errors.push(FieldError::invalid(child("status", few), &status[*few], why));
+        }
+    }
+    let [collisions, before] = [object, old].map(|o| int(at(o, "status.collisionCount")));
+    if collisions < before {
+        errors.push(FieldError::invalid("status.collisionCount", &collisions.into(), "cannot be decremented"));
+    }
     errors
 }
 

@@ -72,7 +72,7 @@ fn exit_codes(errors: &mut Errors, codes: &Value, path: &str) {
     let values = items(&codes["values"]);
     let path = child(path, "values");
     if values.is_empty() {
-        errors.push(FieldError::invalid(&path, &codes["values"], "at least one value is required"));
+        errors.push(FieldError::invalid_list(&path, &codes["values"], "at least one value is required"));
     }
     rules::too_many(errors, values.len(), MAX_EXIT_CODES, &path);
     for (i, value) in values.iter().enumerate() {

@@ -53,7 +53,7 @@ impl Strategy for Ingress {
         let spec = &object["spec"];
         if items(&spec["rules"]).is_empty() && spec["defaultBackend"].is_null() {
             let why = "either `defaultBackend` or `rules` must be specified";
-            errors.push(FieldError::invalid("spec", &spec["rules"], why));
+            errors.push(FieldError::invalid_list("spec", &spec["rules"], why));
         }
         if !spec["defaultBackend"].is_null() {
             backend(&mut errors, &spec["defaultBackend"], "spec.defaultBackend");
@@ -109,7 +109,8 @@ fn host(errors: &mut Errors, name: &str, path: &str) {
 
 fn path(errors: &mut Errors, entry: &Value, path: &str) {
     let (kind, at_path) = (text(&entry["pathType"]), child(path, "path"));
-    let (value, invalid) = (text(&entry["path"]), |why: &str| FieldError::invalid(&at_path, &entry["path"], why));
+    let value = text(&entry["path"]);
+    let invalid = |why: &str| FieldError::invalid(&at_path, &value.into(), why);
     match kind {
         "" => errors.push(FieldError::required(child(path, "pathType"), "pathType must be specified")),
         "Exact" | "Prefix" => {

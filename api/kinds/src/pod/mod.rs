@@ -4,6 +4,7 @@ mod columns;
 mod defaults;
 mod qos;
 mod resize;
+mod status;
 mod update;
 mod validate;
 

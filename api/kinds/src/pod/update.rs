@@ -1,7 +1,8 @@
 //! What an update may change of a pod: very little, since containers already run by its spec.
 
-use super::resize;
+use super::{resize, status};
 use crate::{
+    diff,
     json::{at, carry, int, items, members, remove, set, set_default},
     rules::Errors,
 };
@@ -27,6 +28,7 @@ pub(super) fn prepare(object: &mut Value, old: &Value, subresource: &str) {
         }
         "resize" => resize::prepare(object, old),
         "status" => {
+            status::prepare(object);
             let class = at(old, "status.qosClass");
             if let Some(status) = object.get_mut("status").filter(|_| !class.is_null()) {
                 set(status, "qosClass", class.clone());
@@ -53,6 +55,7 @@ pub(super) fn validate(object: &Value, old: &Value, subresource: &str) -> Errors
             errors.extend(super::validate::pod(object));
             resize::validate(&mut errors, object, old);
         }
+        "status" => status::validate(&mut errors, object, old),
         _ => {}
     }
     errors
@@ -77,8 +80,9 @@ fn spec(errors: &mut Errors, new: &Value, old: &Value) {
     }
     tolerations(errors, new, old);
     gates(errors, new, old);
-    if fixed(new, old) != fixed(old, old) {
-        errors.push(FieldError::forbidden("spec", FIXED));
+    let [new, old] = [fixed(new, old), fixed(old, old)];
+    if new != old {
+        errors.push(FieldError::forbidden("spec", &diff::explained(FIXED, &old, &new, "spec")));
     }
 }
 
@@ -208,14 +212,14 @@ mod tests {
 
     #[test]
     fn little_may_change() {
-        let fixed = format!("spec: Forbidden: {FIXED}");
+        let fixed = |lines: &str| vec![format!("spec: Forbidden: {FIXED}\n{lines}")];
         type Case = (fn(&mut Value), Vec<String>);
         let cases: [Case; 9] = [
             (|_| {}, vec![]),
             (|s| s["containers"][0]["image"] = json!("a:2"), vec![]),
             (|s| s["containers"][0]["ports"] = json!([]), vec![]),
-            (|s| s["containers"][0]["command"] = json!(["x"]), vec![fixed.clone()]),
-            (|s| s["nodeName"] = json!("m"), vec![fixed]),
+            (|s| s["containers"][0]["command"] = json!(["x"]), fixed(r#"+ spec.containers[0].command: ["x"]"#)),
+            (|s| s["nodeName"] = json!("m"), fixed("- spec.nodeName: \"n\"\n+ spec.nodeName: \"m\"")),
             (
                 |s| s["containers"] = json!([]),
                 vec!["spec.containers: Forbidden: pod updates may not add or remove containers".into()],

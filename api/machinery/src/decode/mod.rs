@@ -18,6 +18,9 @@ pub(crate) use node::Node;
 use podium_types::{ApiError, FieldError, registry::Type};
 use serde_json::{Value, json};
 
+/// Bytes of a body that makes no sense that a message shows.
+const MAX_SHOWN: usize = 30;
+
 /// What to do with fields that are unknown or stand twice (`fieldValidation`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FieldValidation {
@@ -55,7 +58,8 @@ pub struct Decoded {
 
 /// Reads a JSON body as `schema`.
 pub fn json(bytes: &[u8], schema: &'static Type, validation: FieldValidation) -> Result<Decoded, ApiError> {
-    checked(parse_json(bytes)?, schema, validation, Vec::new())
+    let tree = parse_json(bytes).map_err(|error| unrecognized(&error, schema, bytes))?;
+    checked(tree, schema, validation, Vec::new())
 }
 
 /// Reads a YAML body as `schema`.
@@ -141,8 +145,25 @@ pub fn expect_kind(value: &mut Value, api_version: &str, kind: &str) -> Result<(
 }
 
 fn parse_json(bytes: &[u8]) -> Result<Node, ApiError> {
-    serde_json::from_slice(bytes)
-        .map_err(|e| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {e}")))
+    serde_json::from_slice(bytes).map_err(|error: serde_json::Error| {
+        let why = if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
+        ApiError::bad_request(format!("couldn't get version/kind; json parse error: {why}"))
+    })
+}
+
+/// What is said of a body that is no JSON, with its beginning.
+fn unrecognized(error: &ApiError, schema: &Type, bytes: &[u8]) -> ApiError {
+    let start = &bytes[..bytes.len().min(MAX_SHOWN)];
+    let shown = match start.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => String::from_utf8_lossy(start).into_owned(),
+        Some(_) => start.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    let more = if bytes.len() > MAX_SHOWN { " ..." } else { "" };
+    let (kind, why) = (schema.short_name(), &error.message);
+    ApiError::bad_request(format!(
+        "the object provided is unrecognized (must be of type {kind}): {why} ({shown}{more})"
+    ))
 }
 
 fn checked(

@@ -71,7 +71,12 @@ fn wrong_types_are_refused_in_gos_words() {
         let prefix = "Deployment in version \"v1\" cannot be handled as a Deployment: ";
         assert_eq!(error.message, format!("{prefix}{expected}"), "{text}");
     }
-    assert!(json(b"{", deployment(), FieldValidation::Ignore).expect_err("cut").message.contains("json parse error"));
+    let said = |body: &[u8]| json(body, deployment(), FieldValidation::Ignore).expect_err("no JSON").message;
+    let cut = "the object provided is unrecognized (must be of type Deployment): couldn't get version/kind; \
+        json parse error: unexpected end of JSON input";
+    assert_eq!(said(b"{"), format!("{cut} ({{)"));
+    assert_eq!(said(b""), format!("{cut} (<empty>)"));
+    assert!(said(&[b'x'; 31]).ends_with(&format!("({} ...)", "78".repeat(30))));
     let deep = "[".repeat(100_000);
     assert_eq!(free_json(deep.as_bytes()).expect_err("too deep").code, 400);
 }

@@ -7,7 +7,7 @@ mod strategic;
 pub use strategic::strategic;
 
 use podium_types::ApiError;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Most operations of a JSON patch, as in kube-apiserver.
 const MAX_OPERATIONS: usize = 10_000;
@@ -66,7 +66,9 @@ fn invalid(error: &json_patch::PatchError) -> ApiError {
 }
 
 fn unprocessable(why: &str) -> ApiError {
-    ApiError::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {why}"))
+    let text = format!("the server rejected our request due to an error in our request: {why}");
+    // Kubernetes has details without anything in them; Go clients look into them.
+    ApiError { details: Some(json!({})), ..ApiError::new(422, "Invalid", text) }
 }
 
 /// Applies a JSON merge patch (RFC 7386): `null` removes, objects merge, all else replaces.

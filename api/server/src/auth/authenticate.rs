@@ -88,6 +88,10 @@ fn alive(api: &Api, claims: &Claims) -> Option<()> {
             return None;
         }
     }
+    if let Some(node) = bound.node.as_ref().filter(|_| bound.pod.is_none()) {
+        let found = api.peek(podium_kinds::by_resource("nodes")?, &Key::new("", &node.name))?;
+        return (found.uid == node.uid).then_some(());
+    }
     Some(())
 }
 
@@ -99,6 +103,12 @@ fn of_claims(claims: Claims) -> User {
     if let Some(pod) = &claims.bound.pod {
         extra.insert(key("pod-name"), vec![pod.name.clone()]);
         extra.insert(key("pod-uid"), vec![pod.uid.clone()]);
+    }
+    if let Some(node) = &claims.bound.node {
+        extra.insert(key("node-name"), vec![node.name.clone()]);
+        if !node.uid.is_empty() {
+            extra.insert(key("node-uid"), vec![node.uid.clone()]);
+        }
     }
     User { name: claims.sub, uid: claims.bound.serviceaccount.uid, groups, extra }
 }

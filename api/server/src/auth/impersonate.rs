@@ -1,6 +1,9 @@
 //! Acting as somebody else: the `Impersonate-*` headers, each a permission of its own.
 
-use super::authorize::Attributes;
+use super::{
+    authorize::Attributes,
+    constrained::{self, Deed},
+};
 use crate::{
     user::{ACCOUNTS, ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, User},
     verbs::Api,
@@ -14,13 +17,15 @@ const EXTRA: &str = "impersonate-extra-";
 /// The group of uids and extras.
 const AUTHENTICATION: &str = "authentication.k8s.io";
 
-/// The user that the headers name, where `user` may act as it; `user` itself where they name none.
+/// The user that the headers name, where `user` may act as it, or may do this `deed` as it; `user` itself where they
+/// name none.
 ///
 /// Errors: 403 for each part that the user may not take on; 500 for parts without a user, as in Kubernetes.
 pub(crate) fn impersonate<'a>(
     api: &Api,
     user: User,
     headers: impl Iterator<Item = (&'a str, &'a str)>,
+    deed: impl FnOnce() -> Deed,
 ) -> Result<User, ApiError> {
     let mut wanted = User::default();
     let mut any = false;
@@ -42,7 +47,9 @@ pub(crate) fn impersonate<'a>(
     if wanted.name.is_empty() {
         return Err(ApiError::internal("requested groups, a uid or extras without impersonating a user"));
     }
-    permitted(api, &user, &wanted)?;
+    if !constrained::permitted(api, &user, &mut wanted, &deed()) {
+        permitted(api, &user, &wanted)?;
+    }
     Ok(complete(wanted))
 }
 
@@ -70,7 +77,7 @@ fn permitted(api: &Api, user: &User, wanted: &User) -> Result<(), ApiError> {
 }
 
 /// Namespace and name of a service account's user.
-fn account(user: &str) -> Option<(&str, &str)> {
+pub(super) fn account(user: &str) -> Option<(&str, &str)> {
     user.strip_prefix("system:serviceaccount:")?.split_once(':')
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod authenticate;
 pub(crate) mod authorize;
+pub(crate) mod constrained;
 pub(crate) mod escalation;
 pub(crate) mod impersonate;
 pub(crate) mod node;

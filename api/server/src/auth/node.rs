@@ -188,6 +188,23 @@ pub(crate) fn restrict(user: &User, kind: &Kind, new: &Value, old: Option<&Value
     }
 }
 
+/// 403 where a node asks for a token that does not end with one of its pods.
+pub(crate) fn token(api: &Api, user: &User, account: &Key, bound: &Value) -> Result<(), ApiError> {
+    let Some(node) = name(user) else { return Ok(()) };
+    let text = |field: &str| bound[field].as_str().unwrap_or_default();
+    let pod = by_resource("pods").and_then(|pods| api.peek(pods, &Key::new(&account.namespace, text("name"))));
+    let why = if (text("apiVersion"), text("kind")) != ("v1", "Pod") || text("name").is_empty() {
+        "node requested token not bound to a pod"
+    } else if text("uid").is_empty() {
+        "node requested token with a pod binding without a uid"
+    } else if pod.is_some_and(|pod| pod.value()["spec"]["nodeName"] != node) {
+        "node requested token bound to a pod scheduled on a different node"
+    } else {
+        return Ok(());
+    };
+    Err(ApiError::forbidden("serviceaccounts", "", &account.name, why))
+}
+
 /// A node creates pods only to mirror those that it runs by itself.
 fn mirror(node: &str, pod: &Value) -> Result<(), String> {
     let spec = &pod["spec"];

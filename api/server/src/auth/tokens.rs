@@ -16,7 +16,8 @@ pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 pub struct Reference {
     /// Name.
     pub name: String,
-    /// uid.
+    /// uid; empty where it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub uid: String,
 }
 
@@ -33,6 +34,16 @@ pub struct Bound {
     /// The Secret that the token dies with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Reference>,
+    /// The node that the pod is on; without a pod, the one that the token dies with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Reference>,
+}
+
+impl Bound {
+    /// To an account alone.
+    pub fn account(namespace: &str, serviceaccount: Reference) -> Self {
+        Self { namespace: namespace.to_owned(), serviceaccount, pod: None, secret: None, node: None }
+    }
 }
 
 /// The claims of a token (RFC 7519; `kubernetes.io` as Kubernetes has it).
@@ -163,7 +174,7 @@ mod tests {
 
     fn request(audiences: Vec<String>) -> TokenRequest {
         let account = Reference { name: "default".into(), uid: "u".into() };
-        let bound = Bound { namespace: "ns".into(), serviceaccount: account, pod: None, secret: None };
+        let bound = Bound::account("ns", account);
         TokenRequest { audiences, seconds: 600, bound, id: "j".into(), now: 1000 }
     }
 

@@ -3,10 +3,14 @@
 use super::negotiate::Form;
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
 };
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use podium_kinds::Kind;
 use podium_types::ApiError;
 use serde_json::Value;
 use std::io::Write;
@@ -82,6 +86,14 @@ fn gzip(body: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
     encoder.write_all(body).ok()?;
     encoder.finish().ok()
+}
+
+/// The same answer, with a word for those who use a kind that is going away.
+pub(crate) fn deprecating(mut response: HttpResponse, kind: &Kind) -> HttpResponse {
+    if let Some(Ok(warning)) = kind.deprecation().map(|text| HeaderValue::from_str(&warning_text(text))) {
+        response.headers_mut().append(header::WARNING, warning);
+    }
+    response
 }
 
 /// RFC 7234 §5.5: code 299, no agent, quoted text.

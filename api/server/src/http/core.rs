@@ -1,15 +1,24 @@
 //! Resources of core that are not stored: `bindings`, an older way to bind a pod, and `componentstatuses`.
 
-use super::{answer, app::App, body, entry, params::Params};
+use super::{
+    answer,
+    app::App,
+    body, entry,
+    negotiate::{self, Form},
+    params::Params,
+};
 use crate::{auth::authorize::Attributes, user::User};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, StatusCode, header},
     web::Payload,
 };
+use podium_kinds::componentstatus;
 use podium_machinery::{
     decode,
     discovery::{CORE, Virtual},
+    partial, protobuf,
+    table::{self, IncludeObject},
 };
 use podium_types::{ApiError, Key, meta};
 use serde_json::{Value, json};
@@ -94,26 +103,36 @@ async fn bind(
     Ok(answer::json(request, StatusCode::CREATED, done.to_string().into(), &decoded.warnings))
 }
 
-/// The parts of the control plane: all of them live in this process, but for the database.
+/// The parts of the control plane, or one of them.
 fn components(request: &HttpRequest, name: &str, app: &App) -> Result<HttpResponse, ApiError> {
-    let part = |name: &str, healthy: bool, word: &str| {
-        let status = if healthy { "True" } else { "False" };
-        let mut condition = json!({"type": "Healthy", "status": status, "message": word});
-        if !healthy {
-            condition["error"] = json!(word);
-        }
-        json!({"metadata": {"name": name}, "conditions": [condition]})
-    };
-    let ready = app.api.backend().ready();
-    let database = part("database", ready, if ready { "ok" } else { "the database does not answer" });
-    let mut parts = vec![part("controller-manager", true, "ok"), database, part("scheduler", true, "ok")];
-    if name.is_empty() {
-        let list = json!({"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": parts});
-        return Ok(answer::value(request, &list));
+    let form = negotiate::form(entry::text(request, header::ACCEPT), true, true)?;
+    let backend = app.api.backend();
+    let tree = podium_kinds::by_resource("actors.supervision.podium.dev").ok_or_else(ApiError::no_such_path)?;
+    let actors = backend.snapshot(tree);
+    let actors: Vec<Value> = actors.list(None, None).map(|actor| actor.value()["status"].clone()).collect();
+    let mut parts = componentstatus::all(&actors, backend.ready());
+    let of = &componentstatus::KIND;
+    for part in &mut parts {
+        part["kind"] = json!(of.kind);
+        part["apiVersion"] = json!(of.api_version());
     }
-    parts.retain(|p| p["metadata"]["name"] == name);
-    let mut one: Value = parts.pop().ok_or_else(|| ApiError::not_found("componentstatuses", "", name))?;
-    one["kind"] = json!("ComponentStatus");
-    one["apiVersion"] = json!("v1");
-    Ok(answer::value(request, &one))
+    if !name.is_empty() {
+        parts.retain(|part| meta::name(part) == name);
+        if parts.is_empty() {
+            return Err(ApiError::not_found(of.plural, of.group, name));
+        }
+    }
+    let whole = |items: Vec<Value>, list: &str, version: &str| match name {
+        "" => json!({"kind": list, "apiVersion": version, "metadata": {}, "items": items}),
+        _ => items.into_iter().next().unwrap_or_default(),
+    };
+    let told = match form {
+        Form::Table => table::render(of, parts.into_iter(), backend.now(), IncludeObject::default(), json!({})),
+        Form::Metadata | Form::BinaryMetadata => {
+            whole(parts.iter().map(partial::metadata).collect(), "PartialObjectMetadataList", "meta.k8s.io/v1")
+        }
+        Form::Plain | Form::Binary => whole(parts, of.list_kind, &of.api_version()),
+    };
+    let body = if form.is_binary() { protobuf::encode(&told).unwrap_or_default() } else { told.to_string().into() };
+    Ok(answer::deprecating(answer::formed(request, StatusCode::OK, form, body.into(), &[]), of))
 }

@@ -1,8 +1,8 @@
 //! The way of a request: who, where to, may they, is there room, do it.
 
 use super::{
-    answer, app::App, apply, body, core, discover, explain, limits, metrics::Sort, negotiate::Form, params::Params,
-    path, proxy, read, review, streams, watch, write,
+    answer, app::App, apply, body, core, deed, discover, explain, limits, metrics::Sort, negotiate::Form,
+    params::Params, path, proxy, read, review, streams, watch, write,
 };
 use crate::{
     auth::{authenticate, authorize::Attributes, impersonate::impersonate},
@@ -59,6 +59,9 @@ pub(crate) fn text(request: &HttpRequest, name: header::HeaderName) -> &str {
     request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }
 
+/// What others may keep of an answer: nothing, since it is for one user and of one moment.
+const PRIVATE: header::HeaderValue = header::HeaderValue::from_static("no-cache, private");
+
 /// Answers any request.
 pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpResponse {
     let mut payload = Some(payload);
@@ -66,14 +69,18 @@ pub(crate) async fn entry(request: HttpRequest, payload: Payload, app: Data<App>
     if let Some(unread) = payload.filter(|_| !matches!(guarded, Ok(Ok(_)))) {
         body::discard(unread).await;
     }
-    match guarded {
+    let mut response = match guarded {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => answer::error(&error),
         Err(_) => {
             tracing::error!("a request handler panicked");
             answer::error(&ApiError::internal("a request handler panicked"))
         }
+    };
+    if !response.headers().contains_key(header::CACHE_CONTROL) {
+        response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
     }
+    response
 }
 
 /// The body of a request; gone once a handler has taken it.
@@ -91,7 +98,8 @@ async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> 
     }
     app.started()?;
     let headers = request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let user = impersonate(&app.api, authenticate(&request, app)?, headers)?;
+    let deed = || deed::of(request.method(), request.path(), &segments, request.query_string());
+    let user = impersonate(&app.api, authenticate(&request, app)?, headers, deed)?;
     if path::is_document(&segments) {
         app.api.authorize_path(&user, http_verb(request.method()), request.path())?;
         return discover::documents(&request, &segments, app)?.ok_or_else(ApiError::no_such_path);
@@ -113,8 +121,8 @@ async fn handle(request: HttpRequest, payload: &mut Unread, app: &Data<App>) -> 
     }
     let Some(verb) = verb(request.method(), &target, &params) else { return Err(ApiError::method_not_allowed()) };
     let request = Request { http: request, user, target, params };
-    let (sort, began) = (Sort::of(verb, &request.target), Instant::now());
-    let done = serve(request, payload, verb, app).await;
+    let (sort, began, kind) = (Sort::of(verb, &request.target), Instant::now(), request.target.kind);
+    let done = serve(request, payload, verb, app).await.map(|response| answer::deprecating(response, kind));
     let code = match &done {
         Ok(response) => response.status().as_u16(),
         Err(error) => error.code,
@@ -137,7 +145,7 @@ pub(crate) fn peer(der: &[u8]) -> Option<Peer> {
 }
 
 /// The verb of a request for a path that is no resource.
-fn http_verb(method: &Method) -> &'static str {
+pub(crate) fn http_verb(method: &Method) -> &'static str {
     match *method {
         Method::GET | Method::HEAD => "get",
         Method::POST => "post",

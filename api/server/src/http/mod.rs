@@ -6,6 +6,7 @@ mod app;
 mod apply;
 mod body;
 mod core;
+mod deed;
 mod discover;
 mod entry;
 mod explain;

@@ -38,6 +38,8 @@ static V2: OnceLock<Document> = OnceLock::new();
 /// Version 2 in protobuf.
 static BINARY: OnceLock<Document> = OnceLock::new();
 const JSON: &str = "application/json";
+/// What a document that is asked for by its hash will ever be: the same.
+const FOREVER: header::HeaderValue = header::HeaderValue::from_static("public, immutable, max-age=31536000");
 
 fn v3() -> &'static BTreeMap<String, Document> {
     V3.get_or_init(|| {
@@ -73,7 +75,11 @@ pub(crate) fn serve(request: &HttpRequest, rest: &[&str]) -> Result<HttpResponse
         }
         ["v3", path @ ..] => {
             let found = v3().get(&path.join("/")).ok_or_else(ApiError::no_such_path)?;
-            Ok(document(request, found, JSON))
+            let mut response = document(request, found, JSON);
+            if request.query_string().split('&').any(|param| param.strip_prefix("hash=") == Some(&found.hash)) {
+                response.headers_mut().insert(header::CACHE_CONTROL, FOREVER);
+            }
+            Ok(response)
         }
         _ => Err(ApiError::no_such_path()),
     }

@@ -8,7 +8,7 @@ use actix_web::web::Query;
 use podium_kinds::Kind;
 use podium_machinery::decode::FieldValidation;
 use podium_types::{ApiError, FieldError};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Units of durations, as Go writes them, in nanoseconds.
@@ -37,6 +37,7 @@ fn duration(text: &str) -> Option<Duration> {
 const MAX_MANAGER: usize = 128;
 
 /// The parameters of one request; of a name that stands twice the first counts.
+#[derive(Default)]
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
@@ -96,19 +97,10 @@ impl Params {
         }
     }
 
-    /// `dryRun`, which knows one value.
-    pub(crate) fn dry_run(&self) -> Result<bool, ApiError> {
-        let mut values = self.0.iter().filter(|(n, _)| n == "dryRun").map(|(_, v)| v.as_str()).peekable();
-        if values.peek().is_none() {
-            return Ok(false);
-        }
-        match values.find(|v| *v != "All") {
-            None => Ok(true),
-            Some(other) => {
-                let error = FieldError::not_supported("dryRun", &other.into(), &["All"]);
-                Err(ApiError::invalid("WriteOptions", "meta.k8s.io", "", &[error]))
-            }
-        }
+    /// `dryRun`, which knows one value. `options` is the kind that messages name.
+    fn dry_run(&self, options: &str) -> Result<bool, ApiError> {
+        let values: Vec<Value> = self.0.iter().filter(|(n, _)| n == "dryRun").map(|(_, v)| v.as_str().into()).collect();
+        rehearses(&values, options)
     }
     /// How to write; `agent` is the client's name for itself, which owns what it writes where it
     /// names no manager. `options` is the kind that messages name.
@@ -128,7 +120,7 @@ impl Params {
         } else {
             manager.to_owned()
         };
-        Ok(WriteOptions { dry_run: self.dry_run()?, field_manager, ..WriteOptions::default() })
+        Ok(WriteOptions { dry_run: self.dry_run(options)?, field_manager, ..WriteOptions::default() })
     }
     /// `force`; only an apply may have it, and an apply must name its manager.
     pub(crate) fn force(&self, applies: bool) -> Result<bool, ApiError> {
@@ -202,16 +194,22 @@ impl Params {
             Some(grace) => Some(grace),
             None => self.number("gracePeriodSeconds")?,
         };
-        let propagation = match text("propagationPolicy").as_str() {
+        let refused = |error| ApiError::invalid("DeleteOptions", "meta.k8s.io", "", &[error]);
+        let word = text("propagationPolicy");
+        // The older way to say Orphan or Background.
+        let asked = self.given("orphanDependents").map(|_| self.flag("orphanDependents"));
+        let orphan = body["orphanDependents"].as_bool().or(asked);
+        if !word.is_empty() && orphan.is_some() {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            return Err(refused(FieldError::invalid("propagationPolicy", &word.into(), why)));
+        }
+        let propagation = match word.as_str() {
             "" => None,
             word => Some(Propagation::parse(word).ok_or_else(|| {
-                let supported = ["Foreground", "Background", "Orphan"];
-                let error = FieldError::not_supported("propagationPolicy", &word.into(), &supported);
-                ApiError::invalid("DeleteOptions", "meta.k8s.io", "", &[error])
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
+                refused(FieldError::not_supported("propagationPolicy", &word.into(), &supported))
             })?),
         };
-        // The older way to say Orphan or Background.
-        let orphan = body["orphanDependents"].as_bool();
         let legacy = orphan.map(|o| if o { Propagation::Orphan } else { Propagation::Background });
         let preconditions = &body["preconditions"];
         let revision = match preconditions["resourceVersion"].as_str().unwrap_or_default() {
@@ -219,8 +217,8 @@ impl Params {
             text => Some(text.parse().map_err(|_| ApiError::bad_request("invalid resourceVersion in preconditions"))?),
         };
         let dry_run = match body["dryRun"].as_array() {
-            Some(list) => !list.is_empty(),
-            None => self.dry_run()?,
+            Some(list) => rehearses(list, "DeleteOptions")?,
+            None => self.dry_run("DeleteOptions")?,
         };
         Ok(DeleteOptions {
             grace,
@@ -230,6 +228,15 @@ impl Params {
             dry_run,
         })
     }
+}
+
+/// Whether these values of `dryRun` ask for a rehearsal; 422 where one of them is unknown.
+fn rehearses(values: &[Value], options: &str) -> Result<bool, ApiError> {
+    if values.iter().all(|value| value == "All") {
+        return Ok(!values.is_empty());
+    }
+    let error = FieldError::not_supported("dryRun", &json!(values), &["All"]);
+    Err(ApiError::invalid(options, "meta.k8s.io", "", &[error]))
 }
 
 #[cfg(test)]

@@ -70,6 +70,16 @@ pub(crate) fn without_watch(mut segments: Vec<String>, found: impl FnOnce()) -> 
     segments
 }
 
+/// The namespace that the rest of a path begins with, and what follows.
+pub(crate) fn of_namespace<'a, 'b>(rest: &'b [&'a str]) -> (Option<&'a str>, &'b [&'a str]) {
+    match rest {
+        ["namespaces", namespace, resource, tail @ ..] if !(tail.is_empty() && OF_NAMESPACE.contains(resource)) => {
+            (Some(*namespace), &rest[2..])
+        }
+        _ => (None, rest),
+    }
+}
+
 /// Reads `/api/v1/…` and `/apis/{group}/{version}/…`; 404 for what nothing serves.
 pub(crate) fn target(segments: &[String]) -> Result<Target, ApiError> {
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -78,12 +88,7 @@ pub(crate) fn target(segments: &[String]) -> Result<Target, ApiError> {
         ["apis", group, version, rest @ ..] => (*group, *version, rest),
         _ => return Err(ApiError::no_such_path()),
     };
-    let (namespace, rest) = match rest {
-        ["namespaces", namespace, resource, tail @ ..] if !(tail.is_empty() && OF_NAMESPACE.contains(resource)) => {
-            (Some(*namespace), &rest[2..])
-        }
-        _ => (None, rest),
-    };
+    let (namespace, rest) = of_namespace(rest);
     let (plural, name, subresource) = match rest {
         [plural] => (*plural, "", ""),
         [plural, name] => (*plural, *name, ""),

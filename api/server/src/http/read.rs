@@ -1,8 +1,17 @@
 //! GET of an object and of a list.
 
-use super::{answer, app::App, entry::Request, listing, negotiate::Form};
+use super::{
+    answer,
+    app::App,
+    entry::{Request, text},
+    listing,
+    negotiate::{self, Form},
+};
 use crate::verbs::{ListOptions, Page, list::inconsistent};
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+};
 use bytes::Bytes;
 use podium_kinds::Kind;
 use podium_machinery::{
@@ -46,8 +55,7 @@ pub(crate) fn render(
 pub(crate) async fn get(request: &Request, app: &App) -> Result<HttpResponse, ApiError> {
     let target = &request.target;
     if target.subresource == "scale" {
-        request.form(false)?;
-        return Ok(answer::value(&request.http, &app.api.scale(target.kind, &target.key()).await?));
+        return scale(request, app).await;
     }
     let form = request.form(true)?;
     app.api.not_older(target.kind, request.params.text("resourceVersion")).await?;
@@ -55,6 +63,22 @@ pub(crate) async fn get(request: &Request, app: &App) -> Result<HttpResponse, Ap
     let object = app.api.get(target.kind, &target.key()).await?;
     let body = render(target.kind, &object, form, included(request)?, app.api.backend().now());
     Ok(answer::formed(&request.http, StatusCode::OK, form, body, &[]))
+}
+
+/// GET of a `scale`.
+async fn scale(request: &Request, app: &App) -> Result<HttpResponse, ApiError> {
+    let form = negotiate::form(text(&request.http, header::ACCEPT), true, false)?;
+    let scale = app.api.scale(request.target.kind, &request.target.key()).await?;
+    let told = match form {
+        Form::Table => {
+            let metadata = json!({"resourceVersion": scale["metadata"]["resourceVersion"]});
+            let (now, include) = (app.api.backend().now(), included(request)?);
+            table::render(&podium_kinds::scale::KIND, std::iter::once(scale), now, include, metadata)
+        }
+        Form::Metadata | Form::BinaryMetadata => partial::metadata(&scale),
+        Form::Plain | Form::Binary => scale,
+    };
+    Ok(answer::value(&request.http, &told))
 }
 
 /// GET of a collection.

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 const PATCH_TYPES: &str = "application/json-patch+json, application/merge-patch+json, \
     application/strategic-merge-patch+json, application/apply-patch+yaml";
+/// Evictions of this version are taken as well (as in Kubernetes): `kubectl drain` before 1.22 sends them.
+const OLD_EVICTION: &str = "policy/v1beta1";
 /// Kinds whose deletion answers the object even where it is gone at once (as in Kubernetes).
 const RETURN_DELETED: &[&str] = &["pods", "services", "serviceaccounts"];
 
@@ -31,6 +33,9 @@ async fn object(
     let bytes = body::read(&request.http, payload).await?;
     let content_type = body::content_type(&request.http);
     let mut decoded = body::object(&content_type, &bytes, schema, request.params.validation()?)?;
+    if name == "Eviction" && decoded.value["apiVersion"] == OLD_EVICTION {
+        decoded.value["apiVersion"] = json!(version);
+    }
     decode::expect_kind(&mut decoded.value, version, name)?;
     Ok(decoded)
 }

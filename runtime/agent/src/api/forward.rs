@@ -3,12 +3,12 @@
 use super::{
     connect::connect,
     query::{Query, find, refuse},
-    sessions::MAX_MESSAGE,
+    socket::{self, Hearer},
     spdy,
 };
 use crate::shared::Shared;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, rt, web};
-use actix_ws::{CloseCode, Message, MessageStream, Session};
+use actix_ws::Session;
 use std::{collections::BTreeMap, path::PathBuf};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -34,22 +34,21 @@ pub(super) async fn serve(
         Ok(_) => return refuse(StatusCode::BAD_REQUEST, "unable to forward port because pod is not running"),
         Err(refusal) => return refusal.into(),
     };
-    let (answer, session, stream) = match actix_ws::handle_with_protocols(&request, payload, &PROTOCOLS) {
+    let (answer, session, hearer) = match socket::open(&request, payload, &PROTOCOLS).await {
         Ok(parts) => parts,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, error.to_string()),
     };
     let chosen = answer.headers().get(header::SEC_WEBSOCKET_PROTOCOL).and_then(|v| v.to_str().ok());
-    let stream = stream.max_frame_size(MAX_MESSAGE);
     match chosen {
         Some(TUNNEL) => {
-            rt::spawn(spdy::tunnel(session, stream, netns));
+            rt::spawn(spdy::tunnel(session, hearer, netns));
         }
         None if request.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) => {
             return refuse(StatusCode::BAD_REQUEST, format!("unable to upgrade: use one of {}", PROTOCOLS.join(", ")));
         }
         _ => match ports(&Query::of(&request)) {
             Ok(ports) => {
-                rt::spawn(channels(session, stream, netns, ports));
+                rt::spawn(channels(session, hearer, netns, ports));
             }
             Err(text) => return refuse(StatusCode::BAD_REQUEST, text),
         },
@@ -73,7 +72,7 @@ fn ports(query: &Query) -> Result<Vec<u16>, String> {
 }
 
 /// Each port has a data channel (even) and an error channel (odd); the first message of both is the port itself.
-async fn channels(mut session: Session, mut stream: MessageStream, netns: Option<PathBuf>, ports: Vec<u16>) {
+async fn channels(mut session: Session, mut hearer: Hearer, netns: Option<PathBuf>, ports: Vec<u16>) {
     let mut writers: BTreeMap<u8, OwnedWriteHalf> = BTreeMap::new();
     let (done, mut ended) = mpsc::channel::<()>(ports.len());
     let mut open = 0;
@@ -109,24 +108,18 @@ async fn channels(mut session: Session, mut stream: MessageStream, netns: Option
     while open > 0 {
         tokio::select! {
             _ = ended.recv() => open -= 1,
-            received = stream.recv() => match received {
-                Some(Ok(Message::Binary(bytes))) => {
-                    if let Some((channel, data)) = bytes.split_first()
-                        && let Some(writer) = writers.get_mut(channel)
-                        && writer.write_all(data).await.is_err()
-                    {
-                        writers.remove(channel);
-                    }
+            received = hearer.next() => {
+                let Some(bytes) = received else { break };
+                if let Some((channel, data)) = bytes.split_first()
+                    && let Some(writer) = writers.get_mut(channel)
+                    && writer.write_all(data).await.is_err()
+                {
+                    writers.remove(channel);
                 }
-                Some(Ok(Message::Ping(data))) => {
-                    let _ = session.pong(&data).await;
-                }
-                Some(Ok(Message::Close(_)) | Err(_)) | None => break,
-                Some(Ok(_)) => {}
-            },
+            }
         }
     }
-    let _ = session.close(Some(CloseCode::Normal.into())).await;
+    let _ = session.close(Some(hearer.end().into())).await;
 }
 
 async fn pump(mut session: Session, channel: u8, mut reader: OwnedReadHalf) {

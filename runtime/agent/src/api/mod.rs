@@ -12,6 +12,7 @@ mod logs;
 mod query;
 mod server;
 mod sessions;
+mod socket;
 mod spdy;
 mod stats;
 mod system_logs;

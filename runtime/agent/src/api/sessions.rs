@@ -3,20 +3,21 @@
 use super::{
     channels::{Input, PROTOCOLS, STDERR, STDOUT, input, message, outcome},
     query::{Query, Refusal, attempt, container, find, refuse},
+    socket::{self, Hearer},
 };
 use crate::{pod::container_id, shared::Shared};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, rt, web};
-use actix_ws::{CloseCode, Message, MessageStream, Session};
+use actix_ws::{CloseCode, Session};
 use podium_oci::{ExecConfig, Reader, Shim, Terminal, Writer};
 use std::{future::Future, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Bytes sent in one message.
 const CHUNK: usize = 32 << 10;
-/// Longest message taken.
-pub(super) const MAX_MESSAGE: usize = 4 << 20;
 /// How long output that a command's children keep open is waited for.
 const LINGER: Duration = Duration::from_millis(500);
+/// How long a command that has closed its output is waited for.
+const MUTE: Duration = Duration::from_secs(3600);
 
 type Target = web::Path<(String, String, String)>;
 
@@ -77,11 +78,12 @@ pub(super) async fn exec(
                     stderr: session.stderr,
                     terminal: session.terminal,
                 };
-                socket.run(streams, wait).await;
+                socket.run(streams, Some(wait)).await;
             }
             Err(error) => socket.fail(error.to_string()).await,
         }
     })
+    .await
 }
 
 pub(super) async fn attach(
@@ -105,13 +107,14 @@ pub(super) async fn attach(
                     stderr: session.stderr,
                     terminal: session.terminal,
                 };
-                // Over when the output is: at the container's end.
-                socket.run(streams, std::future::pending()).await;
+                // The output ends with the container.
+                socket.run(streams, None::<std::future::Ready<_>>).await;
                 drop(guard);
             }
             Err(error) => socket.fail(error.to_string()).await,
         }
     })
+    .await
 }
 
 /// The shim and the id of a container that runs.
@@ -127,12 +130,12 @@ fn running(shared: &Shared, path: &Target) -> Result<(Shim, String), Refusal> {
 }
 
 /// Answers the upgrade and runs `work` on the socket.
-fn upgrade<F>(request: &HttpRequest, payload: web::Payload, work: impl FnOnce(Socket) -> F) -> HttpResponse
+async fn upgrade<F>(request: &HttpRequest, payload: web::Payload, work: impl FnOnce(Socket) -> F) -> HttpResponse
 where
     F: Future<Output = ()> + 'static,
 {
     let offered = request.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL);
-    let (answer, session, stream) = match actix_ws::handle_with_protocols(request, payload, &PROTOCOLS) {
+    let (answer, session, hearer) = match socket::open(request, payload, &PROTOCOLS).await {
         Ok(parts) => parts,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, error.to_string()),
     };
@@ -142,8 +145,7 @@ where
     }
     // Before v4 the error stream is text, and empty on success.
     let plain = !matches!(chosen, Some("v4.channel.k8s.io" | "v5.channel.k8s.io"));
-    let stream = stream.max_frame_size(MAX_MESSAGE);
-    rt::spawn(work(Socket { session, stream, plain }));
+    rt::spawn(work(Socket { session, hearer, plain }));
     answer
 }
 
@@ -156,43 +158,48 @@ struct Streams {
 
 struct Socket {
     session: Session,
-    stream: MessageStream,
+    hearer: Hearer,
     plain: bool,
 }
 
 impl Socket {
-    /// Carries the streams until the command has ended, or the client has left.
-    async fn run(mut self, streams: Streams, wait: impl Future<Output = Result<i32, String>>) {
+    /// Carries the streams until the command has ended, or the client has left. Without a `wait` it has ended
+    /// when its output has.
+    async fn run(mut self, streams: Streams, wait: Option<impl Future<Output = Result<i32, String>>>) {
         // kubectl waits for each stream's first message before it begins.
         for channel in [STDOUT, STDERR] {
             if self.session.binary(message(channel, &[])).await.is_err() {
                 return;
             }
         }
+        let silent = streams.stdout.is_none() && streams.stderr.is_none();
         let out = pump(self.session.clone(), STDOUT, streams.stdout);
         let err = pump(self.session.clone(), STDERR, streams.stderr);
         let output = async { tokio::join!(out, err) };
         let ended = async {
-            tokio::pin!(output, wait);
+            tokio::pin!(output);
+            let Some(wait) = wait else {
+                output.await;
+                // Who gives input alone leaves by itself.
+                return if silent { std::future::pending().await } else { Ok(0) };
+            };
+            tokio::pin!(wait);
             tokio::select! {
                 outcome = &mut wait => {
                     let _ = tokio::time::timeout(LINGER, &mut output).await;
                     outcome
                 }
-                _ = &mut output => {
-                    // An attached container's output ends with it; a command may close its output and go on.
-                    tokio::time::timeout(Duration::from_secs(3600), &mut wait).await.unwrap_or(Ok(0))
-                }
+                // A command may close its output and go on.
+                _ = &mut output => tokio::time::timeout(MUTE, &mut wait).await.unwrap_or(Ok(0)),
             }
         };
-        let session = self.session.clone();
         let finished = tokio::select! {
             outcome = ended => Some(outcome),
-            () = hear(&mut self.stream, session, streams.stdin, streams.terminal) => None,
+            () = hear(&mut self.hearer, streams.stdin, streams.terminal) => None,
         };
         match finished {
             Some(outcome) => self.end(&outcome).await,
-            None => drop(self.session.close(None).await),
+            None => drop(self.session.close(Some(self.hearer.end().into())).await),
         }
     }
 
@@ -216,7 +223,7 @@ impl Socket {
         }
         let _ = self.session.close(Some(CloseCode::Normal.into())).await;
         // The client answers the close; give it a moment, so that nothing it still sends resets the connection.
-        let _ = tokio::time::timeout(LINGER, async { while let Some(Ok(_)) = self.stream.recv().await {} }).await;
+        let _ = tokio::time::timeout(LINGER, async { while self.hearer.next().await.is_some() {} }).await;
     }
 }
 
@@ -231,18 +238,8 @@ async fn pump(mut session: Session, channel: u8, reader: Option<Reader>) {
 }
 
 /// Takes what the client says until it leaves.
-async fn hear(stream: &mut MessageStream, mut session: Session, mut stdin: Option<Writer>, terminal: Option<Terminal>) {
-    while let Some(Ok(received)) = stream.recv().await {
-        let data = match received {
-            Message::Binary(data) => data,
-            Message::Text(text) => text.into_bytes(),
-            Message::Ping(data) => {
-                let _ = session.pong(&data).await;
-                continue;
-            }
-            Message::Close(_) => return,
-            _ => continue,
-        };
+async fn hear(hearer: &mut Hearer, mut stdin: Option<Writer>, terminal: Option<Terminal>) {
+    while let Some(data) = hearer.next().await {
         match input(&data) {
             Input::Stdin(bytes) => {
                 if let Some(writer) = &mut stdin

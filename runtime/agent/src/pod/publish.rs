@@ -85,13 +85,19 @@ async fn write(place: &Place, status: &Value) -> Result<()> {
     }
 }
 
-/// Conditions merge by type: those that hold no longer must be taken away by name.
+/// Conditions merge by type: those that hold no longer must be taken away by name. Addresses merge, too: the ones
+/// from before the pod's last network must not stay.
 fn without_passed(status: &Value) -> Value {
     let mut status = status.clone();
     if let Some(list) = status["conditions"].as_array_mut() {
         let passed = PASSING_CONDITIONS.into_iter().filter(|kind| list.iter().all(|c| c["type"] != *kind));
         let passed: Vec<Value> = passed.map(|kind| json!({ "type": kind, "$patch": "delete" })).collect();
         list.extend(passed);
+    }
+    for field in ["podIPs", "hostIPs"] {
+        if let Some(list) = status[field].as_array_mut() {
+            list.push(json!({ "$patch": "replace" }));
+        }
     }
     status
 }

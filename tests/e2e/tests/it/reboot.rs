@@ -44,12 +44,15 @@ fn after_a_reboot_nothing_of_the_past_is_left() {
         std::fs::write(&boot, "another")?;
         kill_9(agent)?;
 
-        let status = eventually("the pod begins again", || async {
+        let begun = eventually("the pod begins again", || async {
             let pod: Value = serde_json::from_str(&cluster.kubectl(&["get", "pod", "stays", "-o", "json"])?)?;
             let status = pod["status"]["containerStatuses"][0].clone();
-            Ok((status["restartCount"] == 1 && status["ready"] == true).then_some(status))
+            let addresses = pod["status"]["podIPs"].clone();
+            Ok((status["restartCount"] == 1 && status["ready"] == true).then_some((status, addresses)))
         })
         .await?;
+        let (status, addresses) = begun;
+        ensure!(addresses.as_array().map(Vec::len) == Some(1), "an address of the past is left: {addresses}");
         ensure!(status["lastState"]["terminated"]["exitCode"] == 137, "{status}");
         ensure!(status["lastState"]["terminated"]["reason"] == "ContainerStatusUnknown", "{status}");
         ensure!(std::fs::read_to_string(&boot)? == present);

@@ -143,7 +143,7 @@ fn node_term(errors: &mut Errors, term: &Value, path: &str, exact: bool) {
             "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
             _ => {
                 let why = "not a valid selector operator";
-                errors.push(FieldError::invalid(child(&path, "operator"), &rule["operator"], why));
+                errors.push(FieldError::invalid(child(&path, "operator"), &text(&rule["operator"]).into(), why));
             }
         }
         rules::form(errors, names::qualified_name(key), &child(&path, "key"), key);
@@ -155,14 +155,14 @@ fn node_term(errors: &mut Errors, term: &Value, path: &str, exact: bool) {
         let path = format!("{path}.matchFields[{i}]");
         if !matches!(text(&rule["operator"]), "In" | "NotIn") {
             let why = "not a valid selector operator";
-            errors.push(FieldError::invalid(child(&path, "operator"), &rule["operator"], why));
+            errors.push(FieldError::invalid(child(&path, "operator"), &text(&rule["operator"]).into(), why));
         } else if items(&rule["values"]).len() != 1 {
             let why = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector";
             errors.push(FieldError::required(child(&path, "values"), why));
         }
         if rule["key"] != "metadata.name" {
             let why = "not a valid field selector key";
-            errors.push(FieldError::invalid(child(&path, "key"), &rule["key"], why));
+            errors.push(FieldError::invalid(child(&path, "key"), &text(&rule["key"]).into(), why));
         }
     }
 }
@@ -213,7 +213,8 @@ fn pod_term(errors: &mut Errors, term: &Value, path: &str) {
 }
 
 fn weight(errors: &mut Errors, preferred: &Value, path: &str) {
-    if !(1..=100).contains(&int(&preferred["weight"])) {
-        errors.push(FieldError::invalid(child(path, "weight"), &preferred["weight"], "must be in the range 1-100"));
+    let weight = int(&preferred["weight"]);
+    if !(1..=100).contains(&weight) {
+        errors.push(FieldError::invalid(child(path, "weight"), &weight.into(), "must be in the range 1-100"));
     }
 }

@@ -37,6 +37,13 @@ fn pods() {
                 &["spec.activeDeadlineSeconds: Invalid value: 11: must be less than or equal to previous value"],
             ),
             (
+                "/spec/activeDeadlineSeconds",
+                json!(null),
+                &[
+                    r#"spec.activeDeadlineSeconds: Invalid value: "null": must not update from a positive integer to nil value"#,
+                ],
+            ),
+            (
                 "/spec/schedulingGates",
                 json!([{"name": "g"}]),
                 &[

@@ -1,7 +1,7 @@
 //! Pods: names, places, resolution of names.
 
 use super::new_objects;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn places() {
@@ -95,6 +95,34 @@ fn places() {
                 "/spec/schedulingGates",
                 json!([{"name": "g"}, {"name": "g"}]),
                 &[r#"spec.schedulingGates[1]: Duplicate value: "g""#],
+            ),
+        ],
+    );
+}
+
+/// What Go holds as it is prints its zero, and not that it is absent.
+#[test]
+fn absent_values() {
+    let affinity = |term: Value| {
+        let kind = "preferredDuringSchedulingIgnoredDuringExecution";
+        json!({"nodeAffinity": {kind: [term]}})
+    };
+    new_objects(
+        "pods",
+        &[
+            (
+                "/spec/affinity",
+                affinity(json!({"preference": {"matchFields": [{}]}})),
+                &[
+                    "spec.affinity.…[0].weight: Invalid value: 0: must be in the range 1-100",
+                    r#"…matchFields[0].operator: Invalid value: "": not a valid selector operator"#,
+                    r#"…matchFields[0].key: Invalid value: "": not a valid field selector key"#,
+                ],
+            ),
+            (
+                "/spec/affinity",
+                affinity(json!({"weight": 1, "preference": {"matchExpressions": [{"key": "a"}]}})),
+                &[r#"…matchExpressions[0].operator: Invalid value: "": not a valid selector operator"#],
             ),
         ],
     );

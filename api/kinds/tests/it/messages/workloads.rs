@@ -1,6 +1,7 @@
 //! Deployments, ReplicaSets, DaemonSets, StatefulSets, ReplicationControllers.
 
-use super::new_objects;
+use super::{CONTEXT, base, kind, new_objects};
+use podium_kinds::Context;
 use serde_json::{Value, json};
 
 const MISMATCH: &str =
@@ -130,4 +131,58 @@ fn claims_of_a_set_are_volumes_of_its_pods() {
     set["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": {
         "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]);
     assert_eq!(said(&set), 0);
+}
+
+/// Counts of a status are counts, and parts are no larger than the whole.
+#[test]
+fn statuses() {
+    let below = "must be greater than or equal to 0";
+    let all = "cannot be greater than status.replicas";
+    for (resource, before, status, expected) in [
+        ("deployments.apps", json!({}), json!({"replicas": 2, "updatedReplicas": 2, "readyReplicas": 1}), vec![]),
+        (
+            "deployments.apps",
+            json!({"collisionCount": 2}),
+            json!({"replicas": 1, "updatedReplicas": 2, "availableReplicas": 1, "unavailableReplicas": -1, "collisionCount": 1}),
+            vec![
+                format!("status.unavailableReplicas: Invalid value: -1: {below}"),
+                format!("status.updatedReplicas: Invalid value: 2: {all}"),
+                "status.availableReplicas: Invalid value: 1: cannot be greater than readyReplicas".to_owned(),
+                "status.collisionCount: Invalid value: 1: cannot be decremented".to_owned(),
+            ],
+        ),
+        (
+            "replicasets.apps",
+            json!({}),
+            json!({"replicas": 1, "fullyLabeledReplicas": 2, "observedGeneration": -1}),
+            vec![
+                format!("status.observedGeneration: Invalid value: -1: {below}"),
+                format!("status.fullyLabeledReplicas: Invalid value: 2: {all}"),
+            ],
+        ),
+        (
+            "replicationcontrollers",
+            json!({}),
+            json!({"replicas": 1, "readyReplicas": 2}),
+            vec![format!("status.readyReplicas: Invalid value: 2: {all}")],
+        ),
+        (
+            "statefulsets.apps",
+            json!({}),
+            json!({"replicas": 2, "readyReplicas": 1, "availableReplicas": 2}),
+            vec!["status.availableReplicas: Invalid value: 2: cannot be greater than status.readyReplicas".to_owned()],
+        ),
+        (
+            "daemonsets.apps",
+            json!({}),
+            json!({"numberReady": -1, "numberAvailable": 5}),
+            vec![format!("status.numberReady: Invalid value: -1: {below}")],
+        ),
+    ] {
+        let [mut old, mut new] = [base(resource), base(resource)];
+        (old["status"], new["status"]) = (before, status);
+        let context = Context { subresource: "status", ..CONTEXT };
+        let found = kind(resource).strategy.validate_update(&new, &old, &context);
+        assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{resource}");
+    }
 }

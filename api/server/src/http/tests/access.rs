@@ -169,7 +169,8 @@ fn acting_as_somebody_needs_leave_for_every_part() {
         let api = &c.api;
         let who = |name: &str| crate::user::User { name: name.into(), ..Default::default() };
         let act = |as_: &str, headers: &[(&str, &str)]| {
-            crate::auth::impersonate::impersonate(api, who(as_), headers.iter().copied())
+            let deed = || crate::auth::constrained::Deed::Path { verb: "get", path: "/".to_owned() };
+            crate::auth::impersonate::impersonate(api, who(as_), headers.iter().copied(), deed)
         };
         let code = |done: Result<crate::user::User, podium_types::ApiError>| done.map(|u| u.name).map_err(|e| e.code);
         assert_eq!(code(act("actor", &[])), Ok("actor".to_owned()));
@@ -216,8 +217,7 @@ fn nodes_reach_what_is_theirs() {
         for node in ["a", "b"] {
             c.put("/api/v1/nodes", json!({"metadata": {"name": node}})).await;
         }
-        c.put(pods, pod("pa", "a", "sa")).await;
-        c.put(pods, pod("pb", "b", "sb")).await;
+        let [pa, pb] = [c.put(pods, pod("pa", "a", "sa")).await, c.put(pods, pod("pb", "b", "sb")).await];
         for name in ["sa", "sb"] {
             c.put("/api/v1/namespaces/default/secrets", json!({"metadata": {"name": name}})).await;
         }
@@ -234,7 +234,12 @@ fn nodes_reach_what_is_theirs() {
             other["spec"]["nodeName"] = json!("b");
             other
         };
-        let token = &json!({});
+        let token = |kind: &str, name: &str, uid: &Value| {
+            let bound = json!({"apiVersion": "v1", "kind": kind, "name": name, "uid": uid});
+            json!({ "spec": { "boundObjectRef": bound } })
+        };
+        let tokens = "/api/v1/namespaces/default/serviceaccounts/default/token";
+        let token_of_pa = token("Pod", "pa", &pa["metadata"]["uid"]);
         let table = [
             ("GET", "/api/v1/nodes/a".to_owned(), nothing, 200),
             ("GET", "/api/v1/nodes/b".to_owned(), nothing, 403),
@@ -262,8 +267,14 @@ fn nodes_reach_what_is_theirs() {
             ("GET", "/api/v1/namespaces/default/configmaps/sa-map".to_owned(), nothing, 404),
             ("GET", "/api/v1/namespaces/default/configmaps/sb-map".to_owned(), nothing, 403),
             ("GET", "/api/v1/namespaces/default/persistentvolumeclaims/claim".to_owned(), nothing, 404),
-            ("POST", "/api/v1/namespaces/default/serviceaccounts/default/token".to_owned(), token, 201),
-            ("POST", "/api/v1/namespaces/default/serviceaccounts/other/token".to_owned(), token, 403),
+            ("POST", tokens.to_owned(), &token_of_pa, 201),
+            ("POST", tokens.replace("default/token", "other/token"), &token_of_pa, 403),
+            ("POST", tokens.to_owned(), &json!({}), 403),
+            ("POST", tokens.to_owned(), &token("Node", "a", nothing), 403),
+            ("POST", tokens.to_owned(), &token("Pod", "pa", nothing), 403),
+            ("POST", tokens.to_owned(), &token("Pod", "pa", &json!("other")), 409),
+            ("POST", tokens.to_owned(), &token("Pod", "pb", &pb["metadata"]["uid"]), 403),
+            ("POST", tokens.to_owned(), &token("Pod", "absent", &json!("u")), 404),
             ("GET", "/api/v1/services".to_owned(), nothing, 200),
             ("GET", "/api/v1/namespaces".to_owned(), nothing, 403),
             ("POST", leases.to_owned(), &lease("b"), 403),

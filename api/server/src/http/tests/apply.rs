@@ -62,6 +62,13 @@ fn conflicts_scale_and_status() {
         let merge = [("content-type", "application/merge-patch+json"), ("user-agent", "hpa/v1 (linux)")];
         let (code, scaled) = c.ask("PATCH", &format!("{path}/scale"), &merge, r#"{"spec":{"replicas":4}}"#).await;
         assert_eq!((code, &scaled["spec"]["replicas"]), (200, &json!(4)));
+        let table = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")];
+        let (_, table) = c.ask("GET", &format!("{path}/scale"), &table, "").await;
+        assert_eq!(table["columnDefinitions"][1]["name"], "Desired");
+        assert_eq!(
+            table["rows"][0]["cells"].as_array().map(|cells| &cells[..3]),
+            Some(&[json!("d"), json!(4), json!(0)][..])
+        );
         let (_, seen) = c.get(&path).await;
         assert_eq!(managers(&seen), ["hpa Update scale", "x Apply "]);
         let (code, refused) = c.apply(&path, "fieldManager=x", &deployment(Some(2), "i:1")).await;

@@ -4,9 +4,6 @@ use super::*;
 
 /// As clients since 1.26 ask for it.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-/// What Kubernetes serves as v1 and stores as v1beta1, and so hashes differently.
-const STORED_OLDER: &[&str] =
-    &["mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "customresourcedefinitions"];
 /// Groups that kube-apiserver has and nobody but itself speaks: none of them is generally available.
 const NOT_GENERAL: &[&str] = &["internal.apiserver.k8s.io", "storagemigration.k8s.io"];
 
@@ -31,13 +28,6 @@ fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
 /// Resources by name, comparable.
 fn resources(document: &Value, name: &str) -> Vec<Value> {
     let mut found = list(document, "resources").to_vec();
-    for resource in &mut found {
-        if STORED_OLDER.iter().any(|older| resource[name] == *older)
-            && let Some(map) = resource.as_object_mut()
-        {
-            map.remove("storageVersionHash");
-        }
-    }
     found.sort_by_key(|resource| resource[name].to_string());
     found
 }

@@ -102,3 +102,17 @@ fn a_certificate_is_approved_by_the_subresource_alone() {
         assert_eq!((code, &approved["status"]["conditions"][0]["type"]), (200, &json!("Approved")), "{approved}");
     });
 }
+
+#[test]
+fn an_eviction_of_the_old_version_is_one() {
+    with_server(|c| async move {
+        let pods = "/api/v1/namespaces/default/pods";
+        let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "a:1"}]}});
+        assert_eq!(c.post(pods, &pod).await.0, 201);
+        let eviction = |version: &str| json!({"apiVersion": version, "kind": "Eviction", "metadata": {"name": "p"}});
+        let path = format!("{pods}/p/eviction");
+        assert_eq!(c.post(&path, &eviction("policy/v2")).await.0, 400);
+        assert_eq!(c.post(&path, &eviction("policy/v1beta1")).await.0, 201);
+        assert_eq!(c.get(&format!("{pods}/p")).await.0, 404);
+    });
+}

@@ -94,11 +94,18 @@ fn bindings_bind_and_components_are_listed() {
         assert_eq!(c.post(bindings, &binding).await.0, 409);
         assert_eq!(c.get(bindings).await.0, 405);
         let (code, list) = c.get("/api/v1/componentstatuses").await;
-        let first = &list["items"][0];
-        assert_eq!((code, &first["conditions"][0]["status"]), (200, &json!("True")));
+        // Nothing but the database runs here.
+        let told = |n: usize| (&list["items"][n]["metadata"]["name"], &list["items"][n]["conditions"][0]["status"]);
+        assert_eq!(
+            (code, told(1), told(2)),
+            (200, (&json!("etcd-0"), &json!("True")), (&json!("scheduler"), &json!("False")))
+        );
         c.memory.ready.store(false, Ordering::Relaxed);
-        let (code, database) = c.get("/api/v1/componentstatuses/database").await;
+        let (code, database) = c.get("/api/v1/componentstatuses/etcd-0").await;
         assert_eq!((code, &database["conditions"][0]["status"]), (200, &json!("False")));
+        let table = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")];
+        let (_, table) = c.ask("GET", "/api/v1/componentstatuses/etcd-0", &table, "").await;
+        assert_eq!(table["rows"][0]["cells"], json!(["etcd-0", "Unhealthy", "", "the database does not answer"]));
         assert_eq!(c.get("/api/v1/componentstatuses/nothing").await.0, 404);
     });
 }

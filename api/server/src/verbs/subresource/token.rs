@@ -2,7 +2,7 @@
 
 use super::kind;
 use crate::{
-    auth::{Bound, ISSUER, Reference, TokenRequest},
+    auth::{Bound, ISSUER, Reference, TokenRequest, node},
     time,
     user::User,
     verbs::{Api, WriteOptions},
@@ -21,7 +21,7 @@ impl Api {
     /// Answers a TokenRequest for the account of `key`.
     pub async fn token(
         &self,
-        _user: &User,
+        user: &User,
         key: &Key,
         request: &Value,
         options: &WriteOptions,
@@ -29,6 +29,7 @@ impl Api {
         let account = self.get(kind("serviceaccounts")?, key).await?;
         let tokens = self.tokens().ok_or_else(|| ApiError::internal("no key to sign tokens with"))?;
         let spec = &request["spec"];
+        node::token(self, user, key, &spec["boundObjectRef"])?;
         let seconds = spec["expirationSeconds"].as_i64().unwrap_or(USUAL);
         if !(SHORTEST..=LONGEST).contains(&seconds) {
             let why = if seconds < SHORTEST {
@@ -72,13 +73,14 @@ impl Api {
 
     /// What the token dies with: the object must exist, with the uid that the request names.
     async fn bound(&self, account: &Key, serviceaccount: Reference, reference: &Value) -> Result<Bound, ApiError> {
-        let mut bound = Bound { namespace: account.namespace.clone(), serviceaccount, pod: None, secret: None };
+        let mut bound = Bound::account(&account.namespace, serviceaccount);
         if reference.is_null() {
             return Ok(bound);
         }
         let resource = match (reference["apiVersion"].as_str(), reference["kind"].as_str()) {
             (Some("v1"), Some("Pod")) => "pods",
             (Some("v1"), Some("Secret")) => "secrets",
+            (Some("v1"), Some("Node")) => "nodes",
             (version, name) => {
                 return Err(ApiError::bad_request(format!(
                     "cannot bind token for serviceaccount {:?} to type {}, Kind={}",
@@ -89,7 +91,8 @@ impl Api {
             }
         };
         let name = reference["name"].as_str().unwrap_or_default();
-        let object = self.get(kind(resource)?, &Key::new(&account.namespace, name)).await?;
+        let place = if resource == "nodes" { "" } else { &account.namespace };
+        let object = self.get(kind(resource)?, &Key::new(place, name)).await?;
         let uid = reference["uid"].as_str().unwrap_or_default();
         if !uid.is_empty() && uid != object.uid {
             let why = format!(
@@ -106,11 +109,22 @@ impl Api {
             return Err(ApiError::bad_request(why));
         }
         let reference = Reference { name: name.to_owned(), uid: object.uid.clone() };
-        if resource == "pods" {
-            bound.pod = Some(reference)
-        } else {
-            bound.secret = Some(reference)
+        match resource {
+            "pods" => {
+                let node = object.value()["spec"]["nodeName"].as_str().unwrap_or_default().to_owned();
+                bound.node = self.node(node)?;
+                bound.pod = Some(reference);
+            }
+            "secrets" => bound.secret = Some(reference),
+            _ => bound.node = Some(reference),
         }
         Ok(bound)
+    }
+
+    /// The node of that name; a pod may have been bound to one that nobody knows.
+    fn node(&self, name: String) -> Result<Option<Reference>, ApiError> {
+        let known = self.peek(kind("nodes")?, &Key::new("", &name));
+        let uid = known.map(|node| node.uid.clone()).unwrap_or_default();
+        Ok((!name.is_empty()).then_some(Reference { name, uid }))
     }
 }

@@ -1,8 +1,8 @@
 //! Port-forward streams: for each connection the client opens an error stream and a data stream with one request id.
 
-use super::super::connect::connect;
+use super::super::{connect::connect, socket::Hearer};
 use actix_web::rt;
-use actix_ws::{Message, MessageStream, Session};
+use actix_ws::Session;
 use bytes::BytesMut;
 use podium_streams::{Codec, Frame, frame};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -33,7 +33,7 @@ struct Tunnel {
 }
 
 /// Serves one tunnel until the client leaves.
-pub(crate) async fn tunnel(session: Session, mut stream: MessageStream, netns: Option<PathBuf>) {
+pub(crate) async fn tunnel(session: Session, mut hearer: Hearer, netns: Option<PathBuf>) {
     let codec = match Codec::new() {
         Ok(codec) => codec,
         Err(error) => {
@@ -43,16 +43,8 @@ pub(crate) async fn tunnel(session: Session, mut stream: MessageStream, netns: O
     };
     let mut tunnel = Tunnel { session, netns, codec, streams: BTreeMap::new() };
     let mut buffer = BytesMut::new();
-    'socket: while let Some(Ok(received)) = stream.recv().await {
-        match received {
-            Message::Binary(bytes) => buffer.extend_from_slice(&bytes),
-            Message::Ping(data) => {
-                let _ = tunnel.session.pong(&data).await;
-                continue;
-            }
-            Message::Close(_) => break,
-            _ => continue,
-        }
+    'socket: while let Some(bytes) = hearer.next().await {
+        buffer.extend_from_slice(&bytes);
         loop {
             let goes_on = match frame::take(&mut buffer) {
                 Ok(None) => break,
@@ -65,7 +57,7 @@ pub(crate) async fn tunnel(session: Session, mut stream: MessageStream, netns: O
             }
         }
     }
-    let _ = tunnel.session.close(None).await;
+    let _ = tunnel.session.close(Some(hearer.end().into())).await;
 }
 
 impl Tunnel {
