@@ -12,6 +12,7 @@ use podium_lifecycle::{
 use podium_oci::{ContainerConfig, ContainerExit, Exit, Image, Resources, RunError, Shim, UserSpec, logs};
 use podium_types::Key;
 use std::{
+    io::SeekFrom,
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -243,10 +244,12 @@ pub(super) async fn ended(place: &Place, id: &str, exit: &Exit) -> ContainerEnd 
 }
 
 async fn last_words(path: &Path) -> String {
-    use tokio::io::AsyncReadExt;
-    let Ok(file) = tokio::fs::File::open(path).await else { return String::new() };
+    use tokio::io::{AsyncReadExt, AsyncSeekExt};
+    let Ok(mut file) = tokio::fs::File::open(path).await else { return String::new() };
+    let length = file.metadata().await.map_or(0, |meta| meta.len());
     let mut bytes = Vec::new();
-    // What cannot be read was not said.
+    // The last of them; what cannot be read was not said.
+    let _ = file.seek(SeekFrom::Start(length.saturating_sub(MAX_MESSAGE))).await;
     let _ = file.take(MAX_MESSAGE).read_to_end(&mut bytes).await;
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -9,6 +9,7 @@ mod certificates;
 mod clients;
 mod controllers;
 mod demo;
+mod escape;
 mod healing;
 mod image_volumes;
 mod informers;
