@@ -32,7 +32,7 @@ impl Cluster {
         }
         let mounts = fs::read_to_string("/proc/self/mountinfo")?;
         for place in [&pods, &run_dir.join("netns")] {
-            let place = place.display().to_string();
+            let place = format!("{}/", place.display());
             found.extend(mounts.lines().filter(|line| line.contains(&place)).map(str::to_owned));
         }
         found.extend(cgroups(&mounts, &id));

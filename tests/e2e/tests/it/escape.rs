@@ -263,3 +263,68 @@ fn tricks_with_paths(cluster: &Cluster) -> Result<()> {
     }
     Ok(())
 }
+
+/// Bytes that a container logs at once.
+const FLOOD: u64 = 400 << 20;
+/// What a log may take: five files of 10 MiB, each a little more for its last lines.
+const KEPT: u64 = 55 << 20;
+/// Memory that agent and shim may have used, KiB; a debug build takes more than it should.
+const MEMORY: u64 = 256 << 10;
+
+#[test]
+fn floods_stay_in_their_bed() {
+    with_cluster(|cluster| async move {
+        cluster.load_images()?;
+        let line = "x".repeat(100);
+        let flood = format!("yes {line} | head -c {FLOOD}; echo; echo the last line");
+        let container = |name: &str, command: &str| json!({ "name": name, "image": "podium/demo:1", "command": ["sh", "-c", command] });
+        let calm = container("calm", "sleep 1000");
+        cluster.apply(&pod("flood", &json!({ "containers": [container("flood", &flood), calm] })))?;
+        let uid = cluster.kubectl(&["get", "pod", "flood", "-o", "jsonpath={.metadata.uid}"])?;
+        let logs = cluster.data.join("pods").join(&uid).join("logs/flood");
+        eventually("the flood is over", || async {
+            ensure!(size(&logs)? <= KEPT, "{} bytes of log", size(&logs)?);
+            let status = status(&cluster, "flood")?;
+            let all = status["containerStatuses"].as_array().into_iter().flatten();
+            let ended = all.filter(|c| c["state"]["terminated"].is_object()).count();
+            if ended == 0 && status["phase"] == "Running" {
+                // The other container of the pod is served meanwhile.
+                cluster.kubectl(&["exec", "flood", "-c", "calm", "--", "true"])?;
+            }
+            Ok((ended == 1).then_some(()))
+        })
+        .await?;
+        let tail = cluster.kubectl(&["logs", "flood", "-c", "flood", "--tail=1"])?;
+        ensure!(tail == "the last line\n", "{tail}");
+        // All that is kept is read, whatever came before.
+        let kept = cluster.kubectl(&["logs", "flood", "-c", "flood"])?;
+        ensure!(kept.len() as u64 > KEPT / 2 && kept.ends_with("x\nthe last line\n"), "{} bytes", kept.len());
+        let shim = std::fs::read_to_string(cluster.data.join("pods").join(&uid).join("shim/shim.lock"))?;
+        for (name, pid) in [("agent", cluster.pid_of("agent")?.to_string()), ("shim", shim)] {
+            let text = std::fs::read_to_string(Path::new("/proc").join(&pid).join("status"))?;
+            let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+            let peak: u64 = peak.context("a peak")?.trim().parse()?;
+            ensure!(peak < MEMORY, "{name} took {peak} KiB");
+        }
+        ensure!(cluster.kubectl(&["get", "nodes"])?.contains(" Ready "));
+        // Files that the node gives to a container are its storage, too.
+        for (name, file) in [("hosts", "/etc/hosts"), ("words", "/dev/termination-log")] {
+            let command = format!("yes > {file} & sleep 3; kill $!; sleep 1000");
+            let mut greedy = container("c", &command);
+            greedy["resources"] = json!({ "limits": { "ephemeral-storage": "8Mi" } });
+            cluster.apply(&pod(name, &json!({ "containers": [greedy] })))?;
+            told(&cluster, name, "exceeds").await?;
+        }
+        Ok(())
+    });
+}
+
+/// Bytes of a directory's files.
+fn size(dir: &Path) -> Result<u64> {
+    let mut all = 0;
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        // One may be renamed while we look.
+        all += entry.metadata().map_or(0, |meta| meta.len());
+    }
+    Ok(all)
+}
