@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub images: Images,
     /// A permit per pull under way.
     pub pulls: Semaphore,
+    /// What programs of the node said about registries.
+    pub credentials: crate::pod::Kept,
     pub cgroups: Cgroups,
     pub machine: Machine,
     pub settings: Settings,
@@ -84,6 +86,7 @@ impl Shared {
             eager,
             images,
             pulls: Semaphore::new(settings.parallel_pulls()),
+            credentials: crate::pod::Kept::default(),
             cgroups,
             machine,
             devices,

@@ -188,6 +188,15 @@ fn subpaths_cannot_leave_the_volume() {
     for bad in ["out", "out/passwd", "out/new", "up", "../x", "/etc", "up/new/dir"] {
         assert!(volumes.subpath(&path, bad, "bad").is_err(), "{bad}");
     }
+    for bad in ["out/passwd", "../x", "/etc/passwd", "in", "up"] {
+        assert!(volumes.text("e", bad).is_err(), "{bad}");
+    }
+    assert_eq!(volumes.text("e", "alias/file").expect("inside").as_deref(), Some("x"));
+    assert_eq!(volumes.text("e", "in/none").expect("inside"), None);
+    nix::unistd::mkfifo(&path.join("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    assert!(volumes.text("e", "fifo").is_err());
+    fs::write(path.join("large"), vec![b'x'; (1 << 20) + 1]).expect("a file");
+    assert!(volumes.text("e", "large").is_err());
     let bound = volumes.subpath(&path, "alias/file", "good").expect("inside");
     assert_eq!(volumes.subpath(&path, "alias/file", "good").expect("again"), bound);
     assert_eq!(fs::read_to_string(&bound).expect("read"), "x");

@@ -1,6 +1,6 @@
 //! Makes and starts one life of a container; and says how one ended.
 
-use super::{Place, hooks, mounts, objects, place::container_id, security};
+use super::{Place, hooks, mounts, objects, place::container_id, security, volumes};
 use crate::error::blocking;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container;
@@ -131,6 +131,8 @@ async fn environment(
     ips: &[IpAddr],
 ) -> Result<Vec<(String, String)>, Failure> {
     let (maps, secrets) = objects::of_environment(container);
+    let (here, spec) = (place.clone(), container.clone());
+    let files = blocking(move || volumes::files_of_environment(&here, &spec)).await?;
     let (config_maps, secrets) = tokio::try_join!(objects::config_maps(place, maps), objects::secrets(place, secrets))?;
     let links = place.spec().and_then(|s| s.enable_service_links) != Some(false);
     // A static pod does not wait for the API.
@@ -142,6 +144,7 @@ async fn environment(
     let sources = Sources {
         config_maps,
         secrets,
+        files,
         services: service_env(visible.map(|(_, service)| service.as_ref())),
         facts: Facts {
             pod_ips: ips.to_vec(),

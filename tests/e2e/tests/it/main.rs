@@ -9,6 +9,7 @@ mod certificates;
 mod clients;
 mod controllers;
 mod demo;
+mod env_files;
 mod escape;
 mod healing;
 mod image_volumes;
