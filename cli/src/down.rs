@@ -26,6 +26,7 @@ pub fn run(args: &DownArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(podium_agent::cleanup(&layout.data, &layout.run)).context("cleaning up the node")?;
     let _ = std::fs::remove_dir_all(&layout.run);
+    crate::up::forget()?;
     let what = if ran { "ended" } else { "was not running; cleaned up" };
     println!("the cluster in {} {what} ({} ms)", layout.data.display(), from.elapsed().as_millis());
     if args.purge {

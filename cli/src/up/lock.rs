@@ -13,6 +13,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Times that a lock is taken anew because its file was removed meanwhile.
+const TRIES: u32 = 100;
+
 /// Both locks; released when the process ends.
 pub struct Locks {
     _own: Flock<File>,
@@ -49,6 +52,15 @@ pub fn holder(layout: &Layout) -> Result<Option<i32>> {
     Ok(None)
 }
 
+/// Removes what marks this machine, or this network namespace, as taken; nothing where a cluster runs.
+pub fn forget() -> Result<()> {
+    let path = node_lock()?;
+    if let Ok(_held) = lock(&path)? {
+        std::fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+    }
+    Ok(())
+}
+
 fn node_lock() -> Result<PathBuf> {
     std::fs::create_dir_all("/run/podium")?;
     let namespace = std::fs::metadata("/proc/self/ns/net").context("reading the network namespace")?.ino();
@@ -57,17 +69,24 @@ fn node_lock() -> Result<PathBuf> {
 
 /// The lock, or what its holder wrote.
 fn lock(path: &Path) -> Result<Result<Flock<File>, String>> {
-    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
-    let file = file.with_context(|| format!("opening {}", path.display()))?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(Ok(lock)),
-        Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
-            let mut text = String::new();
-            file.read_to_string(&mut text)?;
-            Ok(Err(text))
+    for _ in 0..TRIES {
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
+        let file = file.with_context(|| format!("opening {}", path.display()))?;
+        let held = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text)?;
+                return Ok(Err(text));
+            }
+            Err((_, error)) => return Err(error).with_context(|| format!("locking {}", path.display())),
+        };
+        // A lock on a file that was removed between the two steps would keep nobody out.
+        if std::fs::metadata(path).is_ok_and(|there| held.metadata().is_ok_and(|own| own.ino() == there.ino())) {
+            return Ok(Ok(held));
         }
-        Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
     }
+    bail!("{} is removed again and again", path.display())
 }
 
 fn put(file: &mut File, text: &str) -> Result<()> {

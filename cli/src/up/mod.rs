@@ -12,7 +12,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use children::Family;
-pub use lock::holder;
+pub use lock::{forget, holder};
 use progress::Progress;
 use std::{
     fs::OpenOptions,

@@ -17,6 +17,7 @@ use podium_supervision::Tree;
 use podium_types::Key;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    os::unix::fs::PermissionsExt,
     path::Path,
     sync::Arc,
 };
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub images: Images,
     /// A permit per pull under way.
     pub pulls: Semaphore,
+    /// What programs of the node said about registries.
+    pub credentials: crate::pod::Kept,
     pub cgroups: Cgroups,
     pub machine: Machine,
     pub settings: Settings,
@@ -66,6 +69,9 @@ impl Shared {
         for dir in [config.pods_dir(), config.run_dir.join("pods"), config.run_dir.join("netns")] {
             std::fs::create_dir_all(&dir).map_err(io(format!("create {}", dir.display())))?;
         }
+        // Passed through to pods of the users they belong to, but not listed.
+        let passage = std::fs::Permissions::from_mode(0o711);
+        std::fs::set_permissions(config.pods_dir(), passage).map_err(io("chmod the pods' directory"))?;
         let id = cluster_id(&config.data_dir);
         let (client, eager) = (client(&config.kubeconfig, true).await?, client(&config.kubeconfig, false).await?);
         let images = Images::open(&config.data_dir.join("images"), RegistryConfig::load(&config.registries)?)?;
@@ -80,6 +86,7 @@ impl Shared {
             eager,
             images,
             pulls: Semaphore::new(settings.parallel_pulls()),
+            credentials: crate::pod::Kept::default(),
             cgroups,
             machine,
             devices,

@@ -40,20 +40,10 @@ pub(crate) fn write(dir: &Path, files: &[File], fs_group: Option<u32>) -> Result
     }
     let name = fresh_name(dir);
     let payload = dir.join(&name);
-    fs::DirBuilder::new().mode(0o755).create(&payload).map_err(at("create", &payload))?;
-    for file in files {
-        let path = payload.join(&file.path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(at("create", parent))?;
-        }
-        fs::write(&path, &file.data).map_err(at("write", &path))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(file.mode)).map_err(at("chmod", &path))?;
-        if let Some(uid) = file.uid {
-            std::os::unix::fs::chown(&path, Some(uid), None).map_err(at("chown", &path))?;
-        }
-    }
-    if let Some(group) = fs_group {
-        owner::give_to_group(&payload, group, true)?;
+    if let Err(error) = fill(&payload, files, fs_group) {
+        // It is tried again and again: nothing half done may pile up. Why it failed says more than why this did.
+        let _ = fs::remove_dir_all(&payload);
+        return Err(error);
     }
     let new = dir.join(DATA_NEW);
     remove_file(&new)?;
@@ -76,6 +66,23 @@ pub(crate) fn write(dir: &Path, files: &[File], fs_group: Option<u32>) -> Result
         }
     }
     Ok(true)
+}
+
+/// Makes the directory of the new contents.
+fn fill(payload: &Path, files: &[File], fs_group: Option<u32>) -> Result<()> {
+    fs::DirBuilder::new().mode(0o755).create(payload).map_err(at("create", payload))?;
+    for file in files {
+        let path = payload.join(&file.path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(at("create", parent))?;
+        }
+        fs::write(&path, &file.data).map_err(at("write", &path))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(file.mode)).map_err(at("chmod", &path))?;
+        if let Some(uid) = file.uid {
+            std::os::unix::fs::chown(&path, Some(uid), None).map_err(at("chown", &path))?;
+        }
+    }
+    fs_group.map_or(Ok(()), |group| owner::give_to_group(payload, group, true))
 }
 
 /// `..2…`: what is not taken yet. Only its being new matters, and that it begins like a date, as programs expect.

@@ -11,10 +11,14 @@ use nix::{
     sys::stat::{Mode, SFlag, fstat, mkdirat},
 };
 use std::{
-    fs,
+    fs::{self, File},
+    io::Read,
     os::fd::{AsRawFd, OwnedFd},
     path::{Component, Path, PathBuf},
 };
+
+/// A larger file is not read.
+const MAX_TEXT_BYTES: u64 = 1 << 20;
 
 /// Binds `sub` of the volume at `root` to `target`; makes directories that are missing.
 pub(crate) fn bind(root: &Path, sub: &str, target: &Path) -> Result<PathBuf> {
@@ -35,6 +39,31 @@ pub(crate) fn bind(root: &Path, sub: &str, target: &Path) -> Result<PathBuf> {
     mount(Some(source.as_str()), target, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
         .map_err(at("bind", target))?;
     Ok(target.to_owned())
+}
+
+/// The text of a file inside the volume at `root`; None where there is none. Its container may still write there.
+pub(crate) fn text(root: &Path, sub: &str) -> Result<Option<String>> {
+    let path = root.join(sub);
+    // Never block on a fifo.
+    let how = OpenHow::new().flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC);
+    let top = openat2(nix::fcntl::AT_FDCWD, root, OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC))
+        .map_err(at("open", root))?;
+    let beneath = how.resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let file = match openat2(&top, sub, beneath) {
+        Ok(file) => File::from(file),
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+        Err(Errno::EXDEV | Errno::ELOOP) => return Err(Error::Path(format!("{sub:?} must stay inside the volume"))),
+        Err(error) => return Err(at("open", path)(error)),
+    };
+    if !file.metadata().map_err(at("stat", &path))?.is_file() {
+        return Err(Error::Path(format!("{sub:?} is not a file")));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).map_err(at("read", &path))?;
+    if bytes.len() as u64 > MAX_TEXT_BYTES {
+        return Err(Error::Path(format!("{sub:?} is larger than {MAX_TEXT_BYTES} bytes")));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| Error::Path(format!("{sub:?} is not text")))
 }
 
 fn open(root: &Path, sub: &str) -> Result<OwnedFd> {

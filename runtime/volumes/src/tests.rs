@@ -55,6 +55,59 @@ fn paths_stay_inside() {
 }
 
 #[test]
+fn what_cannot_be_written_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let volumes = Volumes::new(dir.path());
+    // One path is both a file and a directory.
+    for _ in 0..3 {
+        assert!(volumes.setup("v", &files(&[("a", "1"), ("a/b", "2")]), None).is_err());
+    }
+    assert_eq!(fs::read_dir(volumes.path("v")).expect("the volume").count(), 0);
+    volumes.setup("v", &files(&[("a", "1")]), None).expect("set up");
+}
+
+/// A container that swaps its directories and files for links, as fast as it can, while the node changes their owners.
+#[test]
+fn groups_are_not_given_what_links_lead_to() {
+    if !root() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let (outside, data) = (dir.path().join("outside"), dir.path().join("data"));
+    fs::create_dir_all(outside.join("below")).expect("a directory");
+    fs::create_dir_all(&data).expect("a directory");
+    for n in 0..20 {
+        fs::create_dir_all(data.join(format!("d{n}/below"))).expect("a directory");
+    }
+    let volumes = Volumes::new(&dir.path().join("pod"));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (away, link) = (data.join("away"), data.join("link"));
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                for n in 0..20 {
+                    let (place, back) = (data.join(format!("d{n}")), data.join("back"));
+                    let _ = symlink(&outside, &link);
+                    let _ = fs::rename(&place, &away).and_then(|()| fs::rename(&link, &place));
+                    let _ = fs::rename(&place, &back).and_then(|()| fs::rename(&away, &place));
+                    let _ = fs::remove_file(&back);
+                }
+            }
+        });
+        let source = Source::Local { path: data.clone(), change: Some(GroupChange::Always) };
+        for _ in 0..300 {
+            // It may fail where something has just gone; it may not leave the volume.
+            let _ = volumes.setup("v", &source, Some(4000));
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+    for path in [outside.clone(), outside.join("below")] {
+        let meta = fs::metadata(&path).expect("metadata");
+        assert_eq!((meta.gid(), meta.mode() & 0o7777), (0, 0o755), "{}", path.display());
+    }
+}
+
+#[test]
 fn groups_own_what_they_share() {
     if !root() {
         return;
@@ -135,6 +188,15 @@ fn subpaths_cannot_leave_the_volume() {
     for bad in ["out", "out/passwd", "out/new", "up", "../x", "/etc", "up/new/dir"] {
         assert!(volumes.subpath(&path, bad, "bad").is_err(), "{bad}");
     }
+    for bad in ["out/passwd", "../x", "/etc/passwd", "in", "up"] {
+        assert!(volumes.text("e", bad).is_err(), "{bad}");
+    }
+    assert_eq!(volumes.text("e", "alias/file").expect("inside").as_deref(), Some("x"));
+    assert_eq!(volumes.text("e", "in/none").expect("inside"), None);
+    nix::unistd::mkfifo(&path.join("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    assert!(volumes.text("e", "fifo").is_err());
+    fs::write(path.join("large"), vec![b'x'; (1 << 20) + 1]).expect("a file");
+    assert!(volumes.text("e", "large").is_err());
     let bound = volumes.subpath(&path, "alias/file", "good").expect("inside");
     assert_eq!(volumes.subpath(&path, "alias/file", "good").expect("again"), bound);
     assert_eq!(fs::read_to_string(&bound).expect("read"), "x");

@@ -119,6 +119,11 @@ impl Volumes {
         subpath::bind(root, sub, &self.dir.join("subpaths").join(key))
     }
 
+    /// The text of a file in a volume that a container writes; None where there is no such file.
+    pub fn text(&self, name: &str, path: &str) -> Result<Option<String>> {
+        subpath::text(&self.path(name), path)
+    }
+
     /// Unmounts and removes everything but host paths. Fine to repeat.
     pub fn teardown(&self) -> Result<()> {
         for part in ["subpaths", "volumes"] {

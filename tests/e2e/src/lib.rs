@@ -1,6 +1,7 @@
 //! A real cluster for a test: PostgreSQL, control plane, agent and containers, in a network
 //! namespace of its own, ended and removed with the test however that ends.
 
+pub mod left;
 pub mod plugin;
 mod registry;
 

@@ -18,9 +18,9 @@ pub(super) fn write(place: &Place, ips: &[IpAddr]) -> Result<()> {
     let aliases = spec.host_aliases.as_deref().unwrap_or_default();
     let name = hostname(place);
     let hosts = if place.host_network() {
-        // Not managed: the node's own.
+        // The node's own.
         let node = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-        format!("{node}{}", alias_lines(aliases))
+        format!("# Kubernetes-managed hosts file (host network).\n{node}{}", alias_lines(aliases))
     } else {
         let domain = spec.subdomain.as_deref().filter(|s| !s.is_empty());
         let domain = domain.map(|s| format!("{s}.{}.svc.{}", place.namespace(), place.shared.config.cluster_domain));

@@ -104,7 +104,7 @@ fn default_policy(reference: &str) -> &'static str {
     if latest { "Always" } else { "IfNotPresent" }
 }
 
-/// Those to try in turn: the pod's, then the node's. None where nobody has any.
+/// Those to try in turn: the pod's, then the node's, then what its programs say. None where nobody has any.
 async fn credentials(place: &Place, reference: &str) -> Vec<Option<Credentials>> {
     let names = place.spec().into_iter().flat_map(|s| s.image_pull_secrets.iter().flatten()).map(|r| r.name.clone());
     let names: BTreeSet<String> = names.collect();
@@ -113,7 +113,9 @@ async fn credentials(place: &Place, reference: &str) -> Vec<Option<Credentials>>
     let file = place.shared.config.data_dir.join(DOCKER_CONFIG);
     let own = tokio::fs::read(file).await.map(|text| Logins::of_config(&text)).unwrap_or_default();
     let logins = secrets.values().map(Logins::of_secret).chain([own]);
-    let mut found: Vec<Option<Credentials>> = logins.flat_map(|l| l.fitting(reference)).map(Some).collect();
+    let programs = place.shared.credentials.credentials(&place.shared.config.data_dir, reference).await;
+    let mut found: Vec<Option<Credentials>> =
+        logins.flat_map(|l| l.fitting(reference)).chain(programs).map(Some).collect();
     found.truncate(MOST_CREDENTIALS);
     if found.is_empty() { vec![None] } else { found }
 }

@@ -32,7 +32,8 @@ impl Logins {
         Self::of_entries(config["auths"].as_object().cloned().unwrap_or_default())
     }
 
-    fn of_entries(entries: Map<String, Value>) -> Self {
+    /// What stands below `auths`.
+    pub fn of_entries(entries: Map<String, Value>) -> Self {
         Self(entries.into_iter().filter_map(|(key, entry)| Some((bare(&key), credentials(&entry)?))).collect())
     }
 
@@ -43,6 +44,11 @@ impl Logins {
         found.sort_by(|(a, _), (b, _)| b.cmp(a));
         found.into_iter().map(|(_, credentials)| credentials.clone()).collect()
     }
+}
+
+/// Whether what is written as `key` speaks for an image.
+pub(super) fn covers(key: &str, reference: &str) -> bool {
+    fits(&bare(key), &whole(reference))
 }
 
 /// Without a scheme, and with docker's own registry under one name.

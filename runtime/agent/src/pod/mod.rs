@@ -14,6 +14,7 @@ mod login;
 mod mounts;
 mod objects;
 mod place;
+mod plugins;
 mod prepare;
 mod probe;
 mod publish;
@@ -27,4 +28,5 @@ mod volumes;
 
 pub(crate) use actor::{PodActor, PodMsg, child};
 pub(crate) use place::{Place, container_id};
+pub(crate) use plugins::Kept;
 pub(crate) use teardown::{end, sweep};

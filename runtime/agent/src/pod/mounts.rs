@@ -11,6 +11,7 @@ use podium_lifecycle::env::expand;
 use podium_oci::{Mount, Propagation};
 use podium_volumes::Volumes;
 use std::{
+    cell::RefCell,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -79,8 +80,19 @@ fn bind(source: PathBuf, destination: &str) -> Mount {
 fn source(place: &Place, mount: &VolumeMount, root: &Path, env: &[(String, String)], key: &str) -> Result<PathBuf> {
     let sub = match (&mount.sub_path_expr, &mount.sub_path) {
         (Some(text), _) if !text.is_empty() => {
-            let find = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
-            expand(text, find)
+            let missing = RefCell::new(None);
+            let find = |name: &str| {
+                let found = env.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+                if found.is_none() {
+                    missing.replace(Some(name.to_owned()));
+                }
+                found
+            };
+            let sub = expand(text, find);
+            if let Some(name) = missing.into_inner() {
+                return Err(Error::Other(format!("failed to expand subPathExpr {text:?}: missing value for {name:?}")));
+            }
+            sub
         }
         (_, Some(sub)) if !sub.is_empty() => sub.clone(),
         _ => return Ok(root.to_owned()),

@@ -19,6 +19,8 @@ pub(super) struct Prepared {
 
 pub(super) async fn run(place: &Place) -> Result<Prepared> {
     sandbox::check(place).await?;
+    let dir = place.dir();
+    blocking(move || private(&dir, None)).await?;
     place.shared.devices.give(&place.uid, &place.pod).await?;
     let (sandbox, ()) = tokio::try_join!(sandbox(place), early_volumes(place))?;
     if volumes::needs_address(place) {
@@ -60,7 +62,12 @@ async fn own_users(place: &Place) -> Result<Prepared> {
         network.detach(&place.uid).await?;
     }
     let (shared, uid) = (place.shared.clone(), place.uid.clone());
-    let base = blocking(move || shared.user_ids.take(&uid)).await?;
+    let dir = place.dir();
+    let base = blocking(move || {
+        let base = shared.user_ids.take(&uid)?;
+        private(&dir, Some(base)).map(|()| base)
+    })
+    .await?;
     let pod = pod_config(place, Some(config.netns(&place.uid)));
     let pod = PodConfig { user_base: Some(base), ..pod };
     frame(place, &[], &pod).await?;
@@ -140,6 +147,17 @@ fn host_port(port: &ContainerPort) -> Option<HostPort> {
         host_port,
         container_port: u16::try_from(port.container_port).ok()?,
     })
+}
+
+/// Makes the pod's directory, which holds secrets and set-user-id programs: nobody but root gets in, and the pod's own
+/// root, whose id this is, to the mounts that it knows.
+fn private(dir: &std::path::Path, base: Option<u32>) -> Result<()> {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    directory(Some(dir))?;
+    let mode = if base.is_some() { 0o710 } else { 0o700 };
+    chown(dir, Some(0), Some(base.unwrap_or(0)))
+        .and_then(|()| std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode)))
+        .map_err(io("take the pod's directory"))
 }
 
 /// Makes a directory for mount targets.

@@ -14,7 +14,7 @@ pub(super) async fn check(place: &Place) -> Result<()> {
     let Some(name) = spec.runtime_class_name.as_deref().filter(|name| !name.is_empty()) else { return Ok(()) };
     let api: Api<RuntimeClass> = Api::all(place.shared.client.clone());
     let class = api.get_opt(name).await?;
-    let class = class.ok_or_else(|| Error::Other(format!("failed to get runtime class \"{name}\": not found")))?;
+    let class = class.ok_or_else(|| Error::Other(format!("runtimeclass.node.k8s.io \"{name}\" not found")))?;
     if HANDLERS.contains(&class.handler.as_str()) {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! Makes and starts one life of a container; and says how one ended.
 
-use super::{Place, hooks, mounts, objects, place::container_id, security};
+use super::{Place, hooks, mounts, objects, place::container_id, security, volumes};
 use crate::error::blocking;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container;
@@ -12,6 +12,7 @@ use podium_lifecycle::{
 use podium_oci::{ContainerConfig, ContainerExit, Exit, Image, Resources, RunError, Shim, UserSpec, logs};
 use podium_types::Key;
 use std::{
+    io::SeekFrom,
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -130,6 +131,8 @@ async fn environment(
     ips: &[IpAddr],
 ) -> Result<Vec<(String, String)>, Failure> {
     let (maps, secrets) = objects::of_environment(container);
+    let (here, spec) = (place.clone(), container.clone());
+    let files = blocking(move || volumes::files_of_environment(&here, &spec)).await?;
     let (config_maps, secrets) = tokio::try_join!(objects::config_maps(place, maps), objects::secrets(place, secrets))?;
     let links = place.spec().and_then(|s| s.enable_service_links) != Some(false);
     // A static pod does not wait for the API.
@@ -141,6 +144,7 @@ async fn environment(
     let sources = Sources {
         config_maps,
         secrets,
+        files,
         services: service_env(visible.map(|(_, service)| service.as_ref())),
         facts: Facts {
             pod_ips: ips.to_vec(),
@@ -243,10 +247,12 @@ pub(super) async fn ended(place: &Place, id: &str, exit: &Exit) -> ContainerEnd 
 }
 
 async fn last_words(path: &Path) -> String {
-    use tokio::io::AsyncReadExt;
-    let Ok(file) = tokio::fs::File::open(path).await else { return String::new() };
+    use tokio::io::{AsyncReadExt, AsyncSeekExt};
+    let Ok(mut file) = tokio::fs::File::open(path).await else { return String::new() };
+    let length = file.metadata().await.map_or(0, |meta| meta.len());
     let mut bytes = Vec::new();
-    // What cannot be read was not said.
+    // The last of them; what cannot be read was not said.
+    let _ = file.seek(SeekFrom::Start(length.saturating_sub(MAX_MESSAGE))).await;
     let _ = file.take(MAX_MESSAGE).read_to_end(&mut bytes).await;
     String::from_utf8_lossy(&bytes).into_owned()
 }

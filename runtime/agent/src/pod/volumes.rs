@@ -5,7 +5,9 @@ use crate::{Error, Result, error::blocking};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
-    core::v1::{DownwardAPIVolumeFile, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeProjection},
+    core::v1::{
+        Container, DownwardAPIVolumeFile, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeProjection,
+    },
 };
 use kube::{Api, api::PostParams};
 use podium_lifecycle::{
@@ -64,6 +66,24 @@ pub(super) fn paths(place: &Place) -> BTreeMap<String, PathBuf> {
         (v.name.clone(), host.or_else(|| image_volumes::path(place, v)).unwrap_or_else(|| volumes.path(&v.name)))
     })
     .collect()
+}
+
+/// Files of variables that a container's environment refers to, by volume and path; blocking.
+pub(super) fn files_of_environment(place: &Place, container: &Container) -> Result<BTreeMap<(String, String), String>> {
+    let volumes = Volumes::new(&place.dir());
+    let mut found = BTreeMap::new();
+    for from in container.env.iter().flatten().filter_map(|e| e.value_from.as_ref()?.file_key_ref.as_ref()) {
+        let mut all = place.spec().into_iter().flat_map(|s| s.volumes.iter().flatten());
+        let volume = all.find(|v| v.name == from.volume_name);
+        if volume.is_none_or(|v| v.empty_dir.is_none()) {
+            let name = &from.volume_name;
+            return Err(Error::Other(format!("the pod has no emptyDir volume {name:?} for fileKeyRef")));
+        }
+        if let Some(text) = volumes.text(&from.volume_name, &from.path)? {
+            found.insert((from.volume_name.clone(), from.path.clone()), text);
+        }
+    }
+    Ok(found)
 }
 
 /// Some volume changes with objects.

@@ -70,13 +70,16 @@ pub(crate) struct PodDisk {
     pub volumes: BTreeMap<String, DiskUsage>,
     /// Those among them that are on a disk.
     pub on_disk: BTreeSet<String>,
+    /// Files that all containers of the pod share and may write: `hosts`, `resolv.conf`, `hostname`.
+    pub etc: DiskUsage,
 }
 
 impl PodDisk {
     /// What counts against limits of `ephemeral-storage`.
     pub fn ephemeral(&self) -> DiskUsage {
         let volumes = self.volumes.iter().filter(|(name, _)| self.on_disk.contains(*name));
-        self.layers.values().chain(self.logs.values()).chain(volumes.map(|(_, usage)| usage)).copied().sum()
+        let parts = self.layers.values().chain(self.logs.values()).chain(volumes.map(|(_, usage)| usage));
+        parts.chain([&self.etc]).copied().sum()
     }
 }
 
@@ -115,10 +118,12 @@ fn measure(place: &Place) -> PodDisk {
     for entry in children(&place.dir().join("containers")) {
         let id = entry.file_name().to_string_lossy().into_owned();
         let name = id.rsplit_once('.').map_or(id.as_str(), |(name, _)| name).to_owned();
-        let usage = walk(&entry.path().join("upper"));
+        // Last words are written to the disk, too.
+        let usage = walk(&entry.path().join("upper")) + walk(&place.termination_log(&id));
         let before = found.layers.entry(name).or_default();
         *before = *before + usage;
     }
+    found.etc = walk(&place.dir().join("etc"));
     for entry in children(&place.dir().join("logs")) {
         found.logs.insert(entry.file_name().to_string_lossy().into_owned(), walk(&entry.path()));
     }
@@ -198,7 +203,8 @@ mod tests {
             logs: [("a".to_owned(), usage(10))].into(),
             volumes: [("disk".to_owned(), usage(100)), ("memory".to_owned(), usage(1000))].into(),
             on_disk: ["disk".to_owned()].into(),
+            etc: usage(10_000),
         };
-        assert_eq!(disk.ephemeral(), DiskUsage { bytes: 111, inodes: 3 });
+        assert_eq!(disk.ephemeral(), DiskUsage { bytes: 10_111, inodes: 4 });
     }
 }

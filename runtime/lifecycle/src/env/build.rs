@@ -1,7 +1,7 @@
 //! All variables of a container, in the kubelet's order: services, envFrom, env.
 
-use super::{Facts, expand, field, resource_field};
-use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVar, Pod, Secret};
+use super::{Facts, expand, field, file, resource_field};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVar, FileKeySelector, Pod, Secret};
 use std::{collections::BTreeMap, fmt};
 
 /// What references lead to.
@@ -11,6 +11,8 @@ pub struct Sources {
     pub config_maps: BTreeMap<String, ConfigMap>,
     /// Secrets, likewise.
     pub secrets: BTreeMap<String, Secret>,
+    /// Contents of files in volumes that variables come from, by volume and path; a missing one does not exist.
+    pub files: BTreeMap<(String, String), String>,
     /// Variables of Services ([`super::service_env`]).
     pub services: Vec<(String, String)>,
     /// Addresses and allocatable resources.
@@ -87,6 +89,9 @@ fn reference(
     if let Some(selector) = &from.resource_field_ref {
         return resource_field(pod, Some(container), &sources.facts, selector).map(Some).map_err(EnvError);
     }
+    if let Some(selector) = &from.file_key_ref {
+        return of_file(sources, selector);
+    }
     let (kind, name, key, optional, found) = if let Some(selector) = &from.config_map_key_ref {
         let map = sources.config_maps.get(&selector.name);
         let value = map.map(|m| m.data.as_ref().and_then(|d| d.get(&selector.key)).cloned());
@@ -108,6 +113,20 @@ fn reference(
             let title = if kind == "secret" { "Secret" } else { "ConfigMap" };
             Err(EnvError(format!("couldn't find key {key} in {title} {namespace}/{name}")))
         }
+    }
+}
+
+fn of_file(sources: &Sources, selector: &FileKeySelector) -> Result<Option<String>, EnvError> {
+    let FileKeySelector { key, path, volume_name, optional } = selector;
+    let Some(text) = sources.files.get(&(volume_name.clone(), path.clone())) else {
+        let missing = || EnvError(format!("environment variable file {path:?} not found in volume {volume_name:?}"));
+        return if *optional == Some(true) { Ok(None) } else { Err(missing()) };
+    };
+    match file::find(text, key) {
+        Ok(None) if *optional != Some(true) => {
+            Err(EnvError(format!("environment variable key {key:?} not found in file {path:?}")))
+        }
+        found => found.map_err(|why| EnvError(format!("couldn't parse environment variable file {path:?}: {why}"))),
     }
 }
 
@@ -153,6 +172,9 @@ mod tests {
                     { "name": "MAYBE", "valueFrom": { "secretKeyRef": { "name": "gone", "key": "k", "optional": true } } },
                     { "name": "BOTH", "value": "$(NAME)-$(LABEL) $$(NAME) $(LATER)" },
                     { "name": "LATER", "value": "late" },
+                    { "name": "FILE", "valueFrom": { "fileKeyRef": { "volumeName": "v", "path": "a.env", "key": "F" } } },
+                    { "name": "NOKEY", "valueFrom": { "fileKeyRef": { "volumeName": "v", "path": "a.env", "key": "X", "optional": true } } },
+                    { "name": "NOFILE", "valueFrom": { "fileKeyRef": { "volumeName": "v", "path": "b", "key": "F", "optional": true } } },
                 ],
             }] },
         }))
@@ -165,6 +187,7 @@ mod tests {
         let sources = Sources {
             config_maps: [("map".to_owned(), map)].into(),
             secrets: BTreeMap::new(),
+            files: [(("v".to_owned(), "a.env".to_owned()), "F='file'".to_owned())].into(),
             services: crate::env::service_env([&service]),
             facts: Facts {
                 pod_ips: vec!["10.244.0.2".parse().expect("ip")],
@@ -183,6 +206,7 @@ mod tests {
             ("CPU", "1"),
             ("MILLI", "250"),
             ("ALL", "2"),
+            ("FILE", "file"),
             ("BOTH", "web-x $(NAME) $(LATER)"),
             ("P_PORT", "6379"),
             ("REDIS_SERVICE_PORT_MAIN", "6379"),
@@ -191,7 +215,7 @@ mod tests {
         ] {
             assert_eq!(env.get(name).map(String::as_str), Some(value), "{name}");
         }
-        assert!(!env.contains_key("MAYBE"));
+        assert!(["MAYBE", "NOKEY", "NOFILE"].iter().all(|name| !env.contains_key(*name)));
         let none = Sources::default();
         assert_eq!(build(&pod, container, &none), Err(EnvError("configmap \"map\" not found".to_owned())));
     }

@@ -3,6 +3,7 @@
 mod build;
 mod expand;
 mod field;
+mod file;
 mod services;
 
 pub use build::{EnvError, Sources, build};

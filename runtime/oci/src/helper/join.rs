@@ -139,6 +139,10 @@ fn prepare(process: &Process, program: &Program, slave: Option<&File>) -> Result
         }
     }
     std::env::set_current_dir(process.cwd()).map_err(|e| words("enter the working directory")(&e))?;
+    // One outside of the container's root has no absolute path here (CVE-2024-21626).
+    if !std::env::current_dir().is_ok_and(|dir| dir.is_absolute()) {
+        return Err("the working directory is outside of the container".to_owned());
+    }
     if process.no_new_privileges().unwrap_or(false) {
         nix::sys::prctl::set_no_new_privs().map_err(|e| words("set no_new_privs")(&e))?;
     }

@@ -97,6 +97,11 @@ impl Source<'_> {
                         continue;
                     }
                     offset += piece.len() as u64;
+                    if offset > blob.size {
+                        let reason = format!("layer is larger than the {} bytes of its manifest", blob.size);
+                        let _ = sender.send(Err(io::Error::new(io::ErrorKind::InvalidData, reason))).await;
+                        return None;
+                    }
                     received.fetch_add(piece.len() as u64, Relaxed);
                     tries = 0;
                     // Unpacking gave up; it says why.

@@ -41,7 +41,13 @@ pub(super) fn store(store: &Store, blob: impl Read, digest: Option<&str>, diff_i
         return Ok(());
     }
     let staging = store.staging()?;
-    let corrupt = |error: io::Error| Error::Invalid(format!("layer {diff_id}: {error}"));
+    let corrupt = |error: io::Error| match error.kind() {
+        // Not the image's fault, or not its alone.
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Error::Io { what: format!("unpack layer {diff_id}"), source: error }
+        }
+        _ => Error::Invalid(format!("layer {diff_id}: {error}")),
+    };
     let mut compressed = Hashing::new(blob);
     let mut plain = Hashing::new(decompress(&mut compressed).map_err(corrupt)?);
     let size = unpack(&mut plain, &staging.path().join("fs")).map_err(corrupt)?;

@@ -12,11 +12,14 @@ use serde::Deserialize;
 
 use super::pull::{Document, choose, digest_of};
 use super::store::Store;
+use super::unpack::{self, Budget, MAX_HEADER_BYTES, Metered};
 use super::{Image, ImageConfig, layer, reference};
 use crate::error::{Context, Error, Result};
 
 /// Documents in an archive beyond this are refused.
 const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
+/// An archive with more members is refused.
+const MAX_MEMBERS: usize = 100_000;
 /// Links from one member to another that are followed.
 const MAX_LINKS: usize = 8;
 /// Indexes inside indexes.
@@ -192,16 +195,25 @@ impl Archive {
         file.rewind().at("read", path)?;
         if matches!(magic[..length], [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd]) {
             let mut plain = tempfile::tempfile().context(|| "create temporary file".to_owned())?;
-            let mut reader = layer::decompress(file).at("read", path)?;
-            io::copy(&mut reader, &mut plain).at("unpack", path)?;
+            let room = unpack::room(&std::env::temp_dir()).at("look at the room for", path)?;
+            let mut reader = layer::decompress(file).at("read", path)?.take(room);
+            if io::copy(&mut reader, &mut plain).at("unpack", path)? == room {
+                return Err(Error::Invalid(format!("{} is too large to be unpacked here", path.display())));
+            }
             drop(reader);
             file = plain;
         }
         file.seek(SeekFrom::Start(0)).at("read", path)?;
         let mut members = BTreeMap::new();
-        let mut tar = tar::Archive::new(&file);
+        let budget = Budget::default();
+        let mut tar = tar::Archive::new(Metered::new(&file, budget.clone(), u64::MAX));
+        budget.set(MAX_HEADER_BYTES);
         for entry in tar.entries_with_seek().at("read", path)? {
             let entry = entry.at("read", path)?;
+            budget.set(MAX_HEADER_BYTES);
+            if members.len() == MAX_MEMBERS {
+                return Err(Error::Invalid(format!("{} has too many members", path.display())));
+            }
             let name = clean(&entry.path().at("read", path)?);
             let kind = entry.header().entry_type();
             if kind.is_file() || kind.is_contiguous() {

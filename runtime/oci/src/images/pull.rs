@@ -151,7 +151,7 @@ impl Source<'_> {
         if diff_ids.len() != layers.len() || layers.len() > MAX_LAYERS {
             return Err(self.corrupt("its config does not fit its layers"));
         }
-        let total = layers.iter().map(|layer| layer.size).sum();
+        let total = layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size));
         let received = AtomicU64::new(0);
         let jobs = layers.into_iter().zip(diff_ids.clone()).map(|(blob, diff_id)| {
             let (store, received) = (store.clone(), &received);

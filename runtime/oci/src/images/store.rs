@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -33,6 +34,8 @@ impl Store {
         for dir in [&store.layers, &store.root.join("images"), &store.root.join("staging")] {
             fs::create_dir_all(dir).at("create", dir)?;
         }
+        // Images hold set-user-id programs and nodes of devices: nothing for the node's own users.
+        fs::set_permissions(&store.root, fs::Permissions::from_mode(0o700)).at("chmod", &store.root)?;
         Ok(store)
     }
 
@@ -79,7 +82,6 @@ impl Store {
         let parent = self.root.join("staging");
         let dir = TempDir::new_in(&parent).at("create directory in", &parent)?;
         fs::create_dir(dir.path().join("fs")).at("create directory in", dir.path())?;
-        use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(dir.path().join("fs"), fs::Permissions::from_mode(0o755)).at("chmod", dir.path())?;
         Ok(dir)
     }

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -27,9 +27,13 @@ const MAX_ENTRIES: u64 = 2_000_000;
 /// A layer that unpacks to more is refused.
 const MAX_BYTES: u64 = 64 << 30;
 /// A member whose header, with its long names and attributes, is larger is refused: headers are held in memory.
-const MAX_HEADER_BYTES: u64 = 1 << 20;
-/// Of the disk's free space a layer may take so many percent.
+pub(super) const MAX_HEADER_BYTES: u64 = 1 << 20;
+/// Of the disk's free space a layer may take so many percent, together with whatever else is written meanwhile.
 const MAX_DISK_PERCENT: u64 = 95;
+/// The disk is looked at each time so many bytes were read.
+const LOOK_BYTES: u64 = 16 << 20;
+/// Headers of a layer may take so much of its tar for each member that it may have.
+const HEADER_BYTES: u64 = 4 << 10;
 /// Prefix of a whiteout's name.
 const WHITEOUT: &[u8] = b".wh.";
 /// The whiteout that hides all a directory had in lower layers.
@@ -44,17 +48,50 @@ struct Limits {
 
 /// Unpacks into `dir`, which exists and is empty. Returns the bytes of its files.
 pub(super) fn unpack(tar: impl Read, dir: &Path) -> io::Result<u64> {
+    let free = free(dir)?;
+    let floor = free - free / 100 * MAX_DISK_PERCENT;
+    let watched = Watched { inner: tar, dir, floor, unseen: 0 };
+    within(watched, dir, Limits { entries: MAX_ENTRIES, bytes: MAX_BYTES.min(free - floor) })
+}
+
+/// What may be written to the disk of `dir`.
+pub(super) fn room(dir: &Path) -> io::Result<u64> {
+    Ok(free(dir)? / 100 * MAX_DISK_PERCENT)
+}
+
+fn free(dir: &Path) -> io::Result<u64> {
     let disk = nix::sys::statvfs::statvfs(dir)?;
-    let free = disk.blocks_available().saturating_mul(disk.fragment_size());
-    let bytes = MAX_BYTES.min(free / 100 * MAX_DISK_PERCENT);
-    within(tar, dir, Limits { entries: MAX_ENTRIES, bytes })
+    Ok(disk.blocks_available().saturating_mul(disk.fragment_size()))
+}
+
+/// A reader that stops when the disk of `dir`, where others write too, has less free than `floor`.
+struct Watched<'a, R> {
+    inner: R,
+    dir: &'a Path,
+    floor: u64,
+    unseen: u64,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unseen >= LOOK_BYTES {
+            self.unseen = 0;
+            if free(self.dir)? < self.floor {
+                return Err(io::Error::new(io::ErrorKind::StorageFull, "the disk has no room for it"));
+            }
+        }
+        let length = self.inner.read(buffer)?;
+        self.unseen += length as u64;
+        Ok(length)
+    }
 }
 
 fn within(tar: impl Read, dir: &Path, limits: Limits) -> io::Result<u64> {
     let rooted = Rooted::open(dir)?;
     let mut unpacker = Unpacker { rooted, parent: None, times: Vec::new(), bytes: 0, most: limits.bytes };
     let budget = Budget::default();
-    let mut archive = Archive::new(Metered { inner: tar, budget: budget.clone() });
+    let total = limits.bytes.saturating_add(limits.entries.saturating_mul(HEADER_BYTES));
+    let mut archive = Archive::new(Metered::new(tar, budget.clone(), total));
     let mut entries = archive.entries()?;
     let mut count = 0;
     loop {
@@ -78,23 +115,38 @@ fn within(tar: impl Read, dir: &Path, limits: Limits) -> io::Result<u64> {
 }
 
 /// Bytes that may still be read.
-type Budget = Rc<Cell<u64>>;
+pub(super) type Budget = Rc<Cell<u64>>;
 
-/// A reader that refuses to give more than the budget.
-struct Metered<R> {
+/// A reader that refuses to give more than the budget of the moment, and more than so many bytes in all.
+pub(super) struct Metered<R> {
     inner: R,
     budget: Budget,
+    total: u64,
+}
+
+impl<R> Metered<R> {
+    pub fn new(inner: R, budget: Budget, total: u64) -> Metered<R> {
+        Metered { inner, budget, total }
+    }
+}
+
+/// What is passed over is not read.
+impl<R: Seek> Seek for Metered<R> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(position)
+    }
 }
 
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.budget.get();
+        let left = self.budget.get().min(self.total);
         let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         if most == 0 && !buffer.is_empty() {
             return Err(invalid("layer is too large"));
         }
         let length = self.inner.read(&mut buffer[..most])?;
-        self.budget.set(left.saturating_sub(length as u64));
+        self.budget.set(self.budget.get().saturating_sub(length as u64));
+        self.total = self.total.saturating_sub(length as u64);
         Ok(length)
     }
 }
@@ -336,6 +388,9 @@ mod tests {
         assert_eq!(outcome(&archive(&[(FILE, "a", 2 << 20), (FILE, "b", 2 << 20)])[..]), Err(large.to_owned()));
         // A directory with contents, which lead nowhere.
         assert_eq!(outcome(&archive(&[(EntryType::Directory, "a", 4 << 20)])[..]), Err(large.to_owned()));
+        // The same in small portions.
+        let dirs: Vec<_> = ["a", "b", "c"].map(|name| (EntryType::Directory, name, 2 << 20)).into();
+        assert_eq!(outcome(&archive(&dirs)[..]), Err(large.to_owned()));
         // A name or attributes that would fill the memory, whatever number of bytes they announce.
         for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
             let (header, _) = member(kind, "x", 1 << 40);

@@ -17,20 +17,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fixture::{PATIENCE, able};
 
-fn digest(bytes: &[u8]) -> String {
+pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
 /// A member of a tar: path, kind, contents or link.
-type Member<'a> = (&'a str, tar::EntryType, &'a [u8]);
+pub type Member<'a> = (&'a str, tar::EntryType, &'a [u8]);
 
-const FILE: tar::EntryType = tar::EntryType::Regular;
+pub const FILE: tar::EntryType = tar::EntryType::Regular;
 const DIR: tar::EntryType = tar::EntryType::Directory;
 const SYMLINK: tar::EntryType = tar::EntryType::Symlink;
 const LINK: tar::EntryType = tar::EntryType::Link;
 
 /// Names are written as they are: the builder of the tar crate would refuse the bad ones.
-fn archive(members: &[Member<'_>]) -> Vec<u8> {
+pub fn archive(members: &[Member<'_>]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, kind, data) in members {
         let mut header = tar::Header::new_gnu();

@@ -5,6 +5,7 @@
 
 mod containers;
 mod fixture;
+mod harm;
 mod images;
 mod shims;
 mod streams;

@@ -9,6 +9,8 @@ mod certificates;
 mod clients;
 mod controllers;
 mod demo;
+mod env_files;
+mod escape;
 mod healing;
 mod image_volumes;
 mod informers;

@@ -2,15 +2,19 @@
 //! again, and once it is deleted nothing of it is left. `PODIUM_SOAK_SECONDS`, `_PODS` and `_SEED` make it longer.
 
 use anyhow::{Result, ensure};
-use podium_e2e::{Cluster, eventually, kill_9, with_cluster};
+use podium_e2e::{Cluster, eventually, kill_9, left::entries, with_cluster};
 use serde_json::json;
 use std::{
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 /// Tells this test's processes from all others.
 const WORD: &str = "8640002";
+
+/// Longest time between two starts of a container.
+const BACK_OFF: Duration = Duration::from_secs(300);
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(format!("PODIUM_SOAK_{name}")).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -32,12 +36,6 @@ impl Dice {
     }
 }
 
-fn entries(dir: &Path) -> Vec<PathBuf> {
-    let mut all: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
-    all.sort();
-    all
-}
-
 fn containers() -> Vec<i32> {
     let line = format!("sleep\0{WORD}\0");
     let ours = |p: &PathBuf| std::fs::read(p.join("cmdline")).is_ok_and(|text| text.ends_with(line.as_bytes()));
@@ -52,40 +50,45 @@ fn shims(cluster: &Cluster) -> Vec<i32> {
 }
 
 /// What pods of this cluster have on this machine.
-fn left(cluster: &Cluster) -> Vec<String> {
-    let mut found: Vec<String> = containers().iter().map(|pid| format!("container {pid}")).collect();
-    let pods = cluster.data.join("pods");
-    found.extend(entries(&pods).iter().map(|p| p.display().to_string()));
-    found.extend(entries(&cluster.data.join("network")).iter().map(|p| p.display().to_string()));
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let of_pods = |line: &&str| line.contains(&*pods.to_string_lossy());
-    found.extend(mounts.lines().filter(of_pods).map(str::to_owned));
-    // This test has a network namespace of its own: every veth of a pod is this cluster's.
-    let links = podium_e2e::run("ip", &["-o", "link"]).unwrap_or_default();
-    let pods = links.lines().filter(|line| line.contains("link-netns") && !line.contains("node0"));
-    found.extend(pods.map(str::to_owned));
-    found
+fn left(cluster: &Cluster, addresses: &[String]) -> Result<Vec<String>> {
+    let mut found = cluster.left(addresses)?;
+    found.extend(containers().iter().map(|pid| format!("container {pid}")));
+    Ok(found)
 }
 
+/// Pods with something of every kind, behind a Service.
 fn crowd(pods: u64) -> String {
-    let containers = json!([{ "name": "c", "image": "podium/demo:1", "command": ["sleep", WORD] }]);
-    json!({
+    let mounts = json!([
+        { "name": "disk", "mountPath": "/disk" },
+        { "name": "disk", "mountPath": "/part", "subPath": "part" },
+        { "name": "memory", "mountPath": "/memory" },
+    ]);
+    let limits = json!({ "requests": { "cpu": "1m" }, "limits": { "memory": "64Mi" } });
+    let containers = json!([{
+        "name": "c", "image": "podium/demo:1", "command": ["sleep", WORD], "volumeMounts": mounts, "resources": limits,
+    }]);
+    let volumes = json!([{ "name": "disk", "emptyDir": {} }, { "name": "memory", "emptyDir": { "medium": "Memory" } }]);
+    let deployment = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "crowd" },
         "spec": {
             "replicas": pods,
             "selector": { "matchLabels": { "app": "crowd" } },
             "template": {
                 "metadata": { "labels": { "app": "crowd" } },
-                "spec": { "terminationGracePeriodSeconds": 0, "containers": containers },
+                "spec": { "terminationGracePeriodSeconds": 0, "containers": containers, "volumes": volumes },
             },
         },
-    })
-    .to_string()
+    });
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": "crowd" },
+        "spec": { "selector": { "app": "crowd" }, "ports": [{ "port": 80 }] },
+    });
+    json!({ "apiVersion": "v1", "kind": "List", "items": [deployment, service] }).to_string()
 }
 
 #[test]
 fn whatever_is_killed_all_comes_back_and_nothing_is_left() {
-    let (seconds, pods, seed) = (setting("SECONDS", 10), setting("PODS", 40), setting("SEED", 7));
+    let (seconds, pods, seed) = (setting("SECONDS", 60), setting("PODS", 40), setting("SEED", 7));
     println!("PODIUM_SOAK_SEED={seed}");
     with_cluster(move |cluster| async move {
         cluster.load_images()?;
@@ -113,19 +116,57 @@ fn whatever_is_killed_all_comes_back_and_nothing_is_left() {
         let counts = cluster.kubectl(&["get", "pods", "-o", "jsonpath={..restartCount}"])?;
         let restarts: u32 = counts.split_whitespace().filter_map(|n| n.parse::<u32>().ok()).sum();
         ensure!(restarts >= killed, "{killed} containers were killed, {restarts} restarts are told");
-        // Process, directory, attachment, veth and a root of each pod are seen while it runs.
-        ensure!(left(&cluster).len() as u64 >= 5 * pods, "{:#?}", left(&cluster));
+        let addresses = cluster.kubectl(&["get", "pods", "-o", "jsonpath={..podIP}"])?;
+        let addresses: Vec<String> = addresses.split_whitespace().map(str::to_owned).collect();
+        ensure!(addresses.len() as u64 == pods, "{addresses:?}");
+        // Of each pod, while it runs: container, shim, its socket, directory, attachment, namespace with its mount,
+        // veth, root, volumes, cgroup and rules.
+        let there = left(&cluster, &addresses)?;
+        ensure!(there.len() as u64 >= 14 * pods, "{there:#?}");
         cluster.kubectl(&["delete", "deployment", "crowd"])?;
-        let gone = eventually("nothing is left", || async { Ok(left(&cluster).is_empty().then_some(())) }).await;
-        ensure!(gone.is_ok(), "left: {:#?}", left(&cluster));
+        let none = || async { Ok(left(&cluster, &addresses)?.is_empty().then_some(())) };
+        let gone = eventually("nothing is left", none).await;
+        ensure!(gone.is_ok(), "left: {:#?}", left(&cluster, &addresses)?);
+        cluster.podium(&["down"])?;
+        ensure!(left(&cluster, &addresses)?.is_empty(), "left: {:#?}", left(&cluster, &addresses)?);
+        nothing_of_the_cluster(&cluster)?;
         Ok(())
     });
 }
 
+/// Not even what is no pod's.
+fn nothing_of_the_cluster(cluster: &Cluster) -> Result<()> {
+    let (id, namespace) = (cluster.id()?, std::fs::metadata("/proc/thread-self/ns/net")?.ino());
+    let run = Path::new("/run/podium");
+    for path in [run.join(&id), run.join(format!("node-{namespace}.lock"))] {
+        ensure!(!path.exists(), "{} is left", path.display());
+    }
+    let group = format!("podium-{id}");
+    let roots = entries(Path::new("/sys/fs/cgroup")).into_iter().chain([PathBuf::from("/sys/fs/cgroup")]);
+    for root in roots {
+        ensure!(!root.join(&group).exists(), "{} has {group}", root.display());
+    }
+    let rules = podium_e2e::run("nft", &["list", "ruleset"])?;
+    ensure!(rules.is_empty(), "{rules}");
+    Ok(())
+}
+
+/// Waits until all pods are ready: as long as the longest back-off of what was killed again and again.
 async fn whole(cluster: &Cluster, pods: u64) -> Result<()> {
-    eventually("all pods are ready", || async {
-        let ready = cluster.kubectl(&["get", "deployment", "crowd", "-o", "jsonpath={.status.readyReplicas}"])?;
-        Ok((ready == pods.to_string() && containers().len() as u64 == pods).then_some(()))
-    })
-    .await
+    let until = Instant::now() + BACK_OFF;
+    loop {
+        let ready = eventually("all pods are ready", || async {
+            let ready = cluster.kubectl(&["get", "deployment", "crowd", "-o", "jsonpath={.status.readyReplicas}"])?;
+            Ok((ready == pods.to_string() && containers().len() as u64 == pods).then_some(()))
+        })
+        .await;
+        let Err(error) = ready else { return Ok(()) };
+        let all = cluster.kubectl(&["get", "pods", "--no-headers"])?;
+        let not: Vec<&str> =
+            all.lines().filter(|line| !line.contains(" 1/1 ") || !line.contains(" Running ")).collect();
+        println!("not ready: {not:#?}");
+        // Those that wait are not lost; others are.
+        let waits = |line: &&str| line.contains("CrashLoopBackOff");
+        ensure!(Instant::now() < until && not.iter().any(waits), "{error:?}: {not:#?}");
+    }
 }

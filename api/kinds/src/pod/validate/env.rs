@@ -1,5 +1,6 @@
 //! Rules for a container's environment.
 
+use super::volume;
 use crate::{
     json::{is_unset, items, text},
     names, resources,
@@ -82,7 +83,11 @@ fn source(errors: &mut Errors, env: &Value, path: &str) {
                 rules::required_form(errors, names::dns_subdomain, &from["name"], &child(&path, "name"));
                 rules::required_form(errors, names::data_key, &from["key"], &child(&path, "key"));
             }
-            _ => rules::required_form(errors, |_| Ok(()), &from["key"], &child(&path, "key")),
+            _ => {
+                rules::required_form(errors, names::env_name, &from["key"], &child(&path, "key"));
+                rules::required_form(errors, |_| Ok(()), &from["volumeName"], &child(&path, "volumeName"));
+                volume::file_path(errors, &from["path"], &child(&path, "path"));
+            }
         }
     }
 }

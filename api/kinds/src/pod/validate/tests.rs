@@ -72,6 +72,14 @@ fn containers() {
         ),
         (json!({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['a']"}}}]}), &[]),
         (
+            json!({"env": [{"name": "A", "valueFrom": {"fileKeyRef": {"path": "../x", "key": "a=b"}}}]}),
+            &[
+                r#"spec.containers[0].env[0].valueFrom.fileKeyRef.key: Invalid value: "a=b": a valid environment variable name must consist only of printable ASCII characters other than '='"#,
+                "spec.containers[0].env[0].valueFrom.fileKeyRef.volumeName: Required value",
+                r#"spec.containers[0].env[0].valueFrom.fileKeyRef.path: Invalid value: "../x": must not contain '..'"#,
+            ],
+        ),
+        (
             json!({"envFrom": [{"prefix": "X"}]}),
             &[
                 r#"spec.containers[0].envFrom[0]: Invalid value: "": must specify one of: `configMapRef` or `secretRef`"#,

@@ -228,7 +228,7 @@ fn files(errors: &mut Errors, source: &Value, path: &str) {
     }
 }
 
-fn file_path(errors: &mut Errors, value: &Value, path: &str) {
+pub(super) fn file_path(errors: &mut Errors, value: &Value, path: &str) {
     if is_unset(value) {
         errors.push(FieldError::required(path, ""));
     }
