@@ -14,6 +14,7 @@ mod load;
 mod moves;
 mod neighbours;
 mod shelf;
+mod trim;
 mod wanted;
 
 pub use attempts::Attempt;
