@@ -39,35 +39,51 @@ pub async fn simulate(dialer: &Dialer, count: usize) -> Result<tokio::task::Join
         tokio::spawn(write_statuses(dialer.clone(), receiver));
         statuses.push(sender);
     }
-    let response = connection.open("GET", "/api/v1/pods?watch=true&resourceVersion=0", None).await?;
+    let dialer = dialer.clone();
     Ok(tokio::spawn(async move {
-        let _connection = connection;
-        let mut body = response.into_body().into_data_stream();
-        let (mut buffer, mut next) = (Vec::new(), 0);
-        while let Some(chunk) = body.next().await {
-            buffer.extend_from_slice(&chunk?);
-            while let Some(end) = buffer.iter().position(|b| *b == b'\n') {
-                let line: Vec<u8> = buffer.drain(..=end).collect();
-                let event: Value = serde_json::from_slice(&line)?;
-                let pod = &event["object"];
-                let ours = pod["spec"]["nodeName"].as_str().is_some_and(|n| n.starts_with("sim-"));
-                if ours && event["type"] != "DELETED" && pod["status"]["phase"] == "Pending" {
-                    next += 1;
-                    let _ = statuses[next % WRITERS].send(pod.clone()).await;
-                }
-            }
+        // As agents do: one that was cut off for being slow begins anew with all there is.
+        loop {
+            watch(&dialer, &statuses).await?;
         }
-        Ok(())
     }))
 }
 
-/// Renews the leases of simulated nodes every ten seconds, evenly over that time, until it is aborted.
-pub async fn renew(dialer: Dialer, count: usize) -> Result<()> {
+/// Follows the pods until the server ends it, and hands those on that a simulated node is to run.
+async fn watch(dialer: &Dialer, statuses: &[mpsc::Sender<Value>]) -> Result<()> {
     let mut connection = dialer.connect().await?;
-    let mut clock = tokio::time::interval(RENEWAL / u32::try_from(count)?);
-    for n in 0_usize.. {
+    let response = connection.open("GET", "/api/v1/pods?watch=true&resourceVersion=0", None).await?;
+    let mut body = response.into_body().into_data_stream();
+    let (mut buffer, mut next) = (Vec::new(), 0);
+    while let Some(chunk) = body.next().await {
+        buffer.extend_from_slice(&chunk?);
+        let whole = buffer.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        let rest = buffer.split_off(whole);
+        for line in std::mem::replace(&mut buffer, rest).split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            let event: Value = serde_json::from_slice(line)?;
+            let pod = &event["object"];
+            let ours = pod["spec"]["nodeName"].as_str().is_some_and(|n| n.starts_with("sim-"));
+            if ours && event["type"] != "DELETED" && pod["status"]["phase"] == "Pending" {
+                next += 1;
+                let _ = statuses[next % WRITERS].send(pod.clone()).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Renews the leases of simulated nodes every ten seconds, evenly over that time, until it is dropped.
+pub async fn renew(dialer: Dialer, count: usize) -> Result<()> {
+    let shares = (0..WRITERS).map(|first| renew_share(dialer.clone(), first, count));
+    futures_util::future::try_join_all(shares).await.map(drop)
+}
+
+async fn renew_share(dialer: Dialer, first: usize, count: usize) -> Result<()> {
+    let mut connection = dialer.connect().await?;
+    let own: Vec<usize> = (first..count).step_by(WRITERS).collect();
+    let mut clock = tokio::time::interval(RENEWAL / u32::try_from(own.len().max(1))?);
+    for (n, node) in own.iter().cycle().enumerate() {
         clock.tick().await;
-        let path = format!("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/sim-{}", n % count);
+        let path = format!("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/sim-{node}");
         let renewed = format!("2036-01-01T00:00:00.{:06}Z", n % 1_000_000);
         let patch = json!({"spec": {"renewTime": renewed}});
         connection.ask("PATCH", &path, Some(patch.to_string())).await?;

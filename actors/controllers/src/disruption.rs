@@ -16,7 +16,10 @@ use k8s_openapi::{
 };
 use podium_machinery::state::Event;
 use podium_types::{Key, Timestamp};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Seconds after which a pod that an eviction was to take, and that is still there, counts again.
 pub const NOTE_SECONDS: i64 = 120;
@@ -41,7 +44,6 @@ impl Controller for DisruptionController {
     }
     fn keys(&self, view: &View, resource: &str, event: &Event) -> Vec<Key> {
         let key = &event.object.key;
-        let here = view.budgets.of(&key.namespace);
         match resource {
             resource::BUDGETS => vec![key.clone()],
             resource::PODS => {
@@ -51,12 +53,15 @@ impl Controller for DisruptionController {
                 {
                     return Vec::new();
                 }
-                let concerned = here.filter(|budget| states.iter().flatten().any(|pod| covers(budget, pod)));
-                concerned.map(|budget| budget.key().clone()).collect()
+                let about = states.into_iter().flatten().flat_map(|pod| {
+                    let budgets = view.budgets_about(&key.namespace, &pod.object.labels);
+                    budgets.filter(move |budget| covers(budget, pod)).map(|budget| budget.key())
+                });
+                about.collect::<BTreeSet<&Key>>().into_iter().cloned().collect()
             }
             // Their sizes are what shares are taken of; only their own writers change them.
             _ if event.previous.is_none() => Vec::new(),
-            _ => here.map(|budget| budget.key().clone()).collect(),
+            _ => view.budgets.of(&key.namespace).map(|budget| budget.key().clone()).collect(),
         }
     }
     fn all_keys(&self, view: &View) -> Vec<Key> {

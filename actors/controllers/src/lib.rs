@@ -38,7 +38,6 @@ pub mod servicecidr;
 pub mod share;
 pub mod statefulset;
 pub mod storage;
-pub mod taints;
 pub mod template;
 pub mod time;
 pub mod tokens;

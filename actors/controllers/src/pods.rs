@@ -1,5 +1,6 @@
 //! Questions about a pod that several controllers ask.
 
+use crate::view::Item;
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use podium_types::Timestamp;
 use std::collections::BTreeMap;
@@ -62,19 +63,19 @@ pub struct Standing<'a> {
     ready_since: Option<Option<Timestamp>>,
     restarts: i32,
     owner: Option<&'a str>,
-    labels: Option<&'a BTreeMap<String, String>>,
+    labels: &'a BTreeMap<String, String>,
     finalizers: Option<&'a Vec<String>>,
 }
 
 /// See [`Standing`].
-pub fn standing(pod: &Pod) -> Standing<'_> {
+pub fn standing(pod: &Item<Pod>) -> Standing<'_> {
     Standing {
         ended: Some(phase(pod)).filter(|_| terminal(pod)),
         deleting: pod.metadata.deletion_timestamp.is_some(),
         ready_since: ready(pod).then(|| ready_since(pod)),
         restarts: restarts(pod),
         owner: crate::owners::controller(&pod.metadata).map(|owner| owner.uid.as_str()),
-        labels: pod.metadata.labels.as_ref(),
+        labels: &pod.object.labels,
         finalizers: pod.metadata.finalizers.as_ref(),
     }
 }

@@ -18,12 +18,17 @@ pub fn smallest(board: &Board<'_>, class: &Class, pod: &Item<Pod>) -> Option<Str
     if board.places.is_empty() {
         return Some("add a node".to_owned());
     }
-    let options = (0..board.places.len()).map(|at| {
+    let options = board.places.iter().enumerate().map(|(at, place)| {
         let refusing: Vec<Filter> =
             FILTERS.iter().copied().filter(|f| filter::check(*f, board, class, at, None).is_some()).collect();
-        (refusing.len(), lacking(class, board.places.get(at)), at, refusing)
+        let shortages = shortages(class, place);
+        // A node that is too small stays so, whoever leaves it; then only smaller requests help.
+        let small = shortages.iter().any(Shortage::hopeless);
+        let useless = shortages.iter().any(|shortage| shortage.hopeless() && shortage.less().is_none());
+        let share = shortages.iter().map(Shortage::share).max().unwrap_or(0);
+        (useless, refusing.len(), small, share, at, refusing)
     });
-    let (count, _, at, refusing) = options.min()?;
+    let (_, count, _, _, at, refusing) = options.min()?;
     if count == 0 {
         return None;
     }
@@ -32,34 +37,75 @@ pub fn smallest(board: &Board<'_>, class: &Class, pod: &Item<Pod>) -> Option<Str
     Some(format!("{}: {}", place.name(), changes.join("; and ")))
 }
 
-/// How much a node has too little of, in hundredths of what is asked, the worst resource counting.
-fn lacking(class: &Class, place: Option<&Place<'_>>) -> i64 {
-    let Some(place) = place else { return i64::MAX };
-    let missing = shortages(class, place).into_iter().map(|(_, missing, wanted)| {
-        let share = i128::from(missing) * 100 / i128::from(wanted.max(1));
-        i64::try_from(share).unwrap_or(i64::MAX)
-    });
-    missing.max().unwrap_or(0)
+/// What a node has too little of.
+struct Shortage {
+    name: String,
+    wanted: i64,
+    /// What the node has in all.
+    offer: i64,
+    /// What nobody has asked for yet.
+    free: i64,
 }
 
-/// Name, missing amount and wanted amount of each resource that a node has too little of.
-fn shortages(class: &Class, place: &Place<'_>) -> Vec<(String, i64, i64)> {
-    let mut found = Vec::new();
-    let mut look = |name: &str, of: &dyn Fn(&Resources) -> i64| {
-        let wanted = of(&class.ask.requests);
-        let free = of(&place.offer).saturating_sub(of(&place.load.requested)).max(0);
-        if wanted > free {
-            found.push((name.to_owned(), wanted - free, wanted));
-        }
-    };
-    look("pods", &|of| of.pods);
-    look("cpu", &|of| of.cpu);
-    look("memory", &|of| of.memory);
-    look("ephemeral-storage", &|of| of.storage);
-    for name in class.ask.requests.extended.keys() {
-        look(name, &|of| of.extended.get(name).copied().unwrap_or(0));
+impl Shortage {
+    /// Whether even the empty node would have too little.
+    fn hopeless(&self) -> bool {
+        self.wanted > self.offer
     }
-    found
+    /// How much is missing, in hundredths of what is asked.
+    fn share(&self) -> i64 {
+        let share = i128::from(self.wanted - self.free) * 100 / i128::from(self.wanted.max(1));
+        i64::try_from(share).unwrap_or(i64::MAX)
+    }
+    /// The request that would fit now, where there is one.
+    fn less(&self) -> Option<String> {
+        let fits = self.free > 0 && self.name != "pods";
+        fits.then(|| format!("request at most {}", amount(&self.name, self.free)))
+    }
+    /// What would help.
+    fn change(&self, board: &Board<'_>) -> String {
+        let (name, less) = (self.name.as_str(), self.less());
+        if !self.hopeless() {
+            let missing = amount(name, self.wanted - self.free);
+            let free = if name == "pods" { "remove a pod".to_owned() } else { format!("free {missing} {name}") };
+            return [Some(free), less].into_iter().flatten().collect::<Vec<_>>().join(" or ");
+        }
+        let needed = amount(name, self.wanted);
+        let sizes = board.places.iter().rev().map(|place| (offered(&place.offer, name), place.name()));
+        let (size, node) = sizes.max_by_key(|(size, _)| *size).unwrap_or_default();
+        let has = |size| format!("{} {name}, {needed} needed", amount(name, size));
+        let why = if size <= 0 {
+            format!("no node offers {name}, {needed} needed")
+        } else if size < self.wanted {
+            format!("no node is large enough ({node}, the largest, has {})", has(size))
+        } else {
+            format!("the node is too small (it has {})", has(self.offer))
+        };
+        [Some(why), less].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// How much there is of a resource.
+fn offered(resources: &Resources, name: &str) -> i64 {
+    match name {
+        "pods" => resources.pods,
+        "cpu" => resources.cpu,
+        "memory" => resources.memory,
+        "ephemeral-storage" => resources.storage,
+        _ => resources.extended.get(name).copied().unwrap_or(0),
+    }
+}
+
+/// Everything that a node has too little of.
+fn shortages(class: &Class, place: &Place<'_>) -> Vec<Shortage> {
+    let own = class.ask.requests.extended.keys().map(String::as_str);
+    let names = ["pods", "cpu", "memory", "ephemeral-storage"].into_iter().chain(own);
+    let shortage = |name: &str| {
+        let (wanted, offer) = (offered(&class.ask.requests, name), offered(&place.offer, name));
+        let free = offer.saturating_sub(offered(&place.load.requested, name)).max(0);
+        Shortage { name: name.to_owned(), wanted, offer, free }
+    };
+    names.map(shortage).filter(|shortage| shortage.wanted > shortage.free).collect()
 }
 
 /// An amount as people write it.
@@ -104,14 +150,8 @@ fn change(filter: Filter, board: &Board<'_>, class: &Class, place: &Place<'_>, p
             format!("free the host port {}", ports.join(", "))
         }
         Filter::NodeResourcesFit => {
-            let parts = shortages(class, place).into_iter().map(|(name, missing, wanted)| {
-                let (missing, most) = (amount(&name, missing), amount(&name, wanted - missing));
-                if name == "pods" {
-                    return "remove a pod".to_owned();
-                }
-                format!("free {missing} {name} or request at most {most}")
-            });
-            parts.collect::<Vec<_>>().join(" and ")
+            let parts = shortages(class, place).iter().map(|shortage| shortage.change(board)).collect::<Vec<_>>();
+            parts.join(" and ")
         }
         Filter::VolumeRestrictions => "end the pod that uses the ReadWriteOncePod claim".to_owned(),
         Filter::NodeVolumeLimits => "end a pod that has a volume of the same driver there".to_owned(),

@@ -11,7 +11,7 @@ use crate::{
     failure,
     filter::{self, Refusal},
     nominations::Nominations,
-    preempt::{self, Budgets, Candidate},
+    preempt::{self, Candidate},
     profile::Profile,
     score,
 };
@@ -52,7 +52,6 @@ pub struct Batch<'a> {
     board: Board<'a>,
     profiles: &'a [Profile],
     nominations: Nominations<'a>,
-    budgets: Budgets,
     classes: Vec<(Class, Option<Failure<'a>>)>,
     by_trait: BTreeMap<(String, i64, i64, String), Vec<usize>>,
 }
@@ -63,7 +62,6 @@ impl<'a> Batch<'a> {
         let board = Board::new(view);
         Self {
             nominations: Nominations::of(view, &board),
-            budgets: Budgets::of(view),
             board,
             profiles,
             classes: Vec::new(),
@@ -176,7 +174,7 @@ impl<'a> Batch<'a> {
     ) -> Failure<'a> {
         let mut failure = Failure { why: failure::message(refusals), ..Failure::default() };
         let Some((class, _)) = self.classes.get(number).filter(|_| !refusals.is_empty()) else { return failure };
-        match preempt::preempt(&mut self.board, class, pod, refusals, &self.nominations, &self.budgets, ids) {
+        match preempt::preempt(&mut self.board, class, pod, refusals, &self.nominations, ids) {
             preempt::Outcome::Room(Candidate { at, victims, .. }) => {
                 failure.displaced = self.nominations.below(pod, at);
                 self.nominations.add(pod, at);

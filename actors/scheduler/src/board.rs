@@ -84,6 +84,8 @@ pub struct Board<'a> {
     images: BTreeMap<String, Vec<i64>>,
     /// Where terms are among the owned.
     terms: BTreeMap<(Kind, Term), usize>,
+    /// Groups of pods that run whose terms are known.
+    learnt: BTreeSet<&'a str>,
     /// Terms whose owners among the pods that run are not counted yet: groups of those.
     uncounted: BTreeMap<usize, Vec<&'a str>>,
     /// Pods that run, with their places, of the namespaces and labels that were asked about.
@@ -106,7 +108,7 @@ impl<'a> Board<'a> {
             })
             .collect();
         let index = places.iter().enumerate().map(|(at, place)| (place.node.key().name.as_str(), at)).collect();
-        let mut board = Self {
+        Self {
             view,
             places,
             topologies: Vec::new(),
@@ -116,25 +118,23 @@ impl<'a> Board<'a> {
             index,
             images: BTreeMap::new(),
             terms: BTreeMap::new(),
+            learnt: BTreeSet::new(),
             uncounted: BTreeMap::new(),
             spaces: BTreeMap::new(),
             placed: Vec::new(),
             claimed: BTreeSet::new(),
             volumes: BTreeSet::new(),
-        };
-        board.own_bound();
-        board
-    }
-    /// Learns the terms of the pods that run; who has them is counted when somebody asks.
-    fn own_bound(&mut self) {
-        for (group, pod) in self.view.neighbours() {
-            for owned in self.own(&Neighbours::of(pod, self.view)) {
-                self.uncounted.entry(owned).or_default().push(group);
-            }
         }
     }
     /// Counts the pods that run and have terms about such a pod.
     pub fn settle(&mut self, namespace: &str, labels: &Labels) {
+        for (group, pod) in self.view.neighbours_about(namespace, labels) {
+            if self.learnt.insert(group) {
+                for owned in self.own(&Neighbours::of(pod, self.view)) {
+                    self.uncounted.entry(owned).or_default().push(group);
+                }
+            }
+        }
         let about = |owned: &usize| self.owned.get(*owned).is_some_and(|owned| owned.term.matches(namespace, labels));
         let asked: Vec<usize> = self.uncounted.keys().copied().filter(about).collect();
         for owned in asked {

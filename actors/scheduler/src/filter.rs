@@ -8,7 +8,6 @@ use crate::{
     class::Class,
     taints,
 };
-use k8s_openapi::api::core::v1::Taint;
 use podium_controllers::{Resources, selector, view::Load};
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -152,9 +151,8 @@ pub fn check(filter: Filter, board: &Board<'_>, class: &Class, at: usize, extra:
 /// What a rule says that looks at the pod and the node alone.
 pub fn fixed(filter: Filter, ask: &Ask, place: &Place<'_>) -> Option<&'static str> {
     match filter {
-        Filter::NodeUnschedulable => {
-            (place.unschedulable() && !tolerates_cordon(ask)).then_some("node(s) were unschedulable")
-        }
+        Filter::NodeUnschedulable => (place.unschedulable() && !taints::tolerate_cordon(&ask.tolerations))
+            .then_some("node(s) were unschedulable"),
         Filter::TaintToleration => taints::untolerated(place.taints(), &ask.tolerations, taints::HARD)
             .map(|_| "node(s) had untolerated taint(s)"),
         Filter::NodeAffinity => {
@@ -189,12 +187,6 @@ fn shortage(ask: &Ask, place: &Place<'_>, extra: Option<&Load>) -> Option<Refusa
         check("", name, &|of| of.extended.get(name).copied().unwrap_or(0));
     }
     (!reasons.is_empty()).then_some(Refusal { filter: Filter::NodeResourcesFit, reasons, resolvable })
-}
-
-/// A cordoned node counts as tainted, so that what tolerates the taint may still go there.
-fn tolerates_cordon(ask: &Ask) -> bool {
-    let taint = Taint { key: taints::CORDON.to_owned(), effect: "NoSchedule".to_owned(), ..Taint::default() };
-    taints::untolerated(&[taint], &ask.tolerations, &["NoSchedule"]).is_none()
 }
 
 /// Whether another pod has a claim that only one may have.

@@ -2,7 +2,7 @@
 
 use crate::batch::Failure;
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
-use podium_controllers::{Plan, PlannedWrite, pods, resource, time, view::Item, write};
+use podium_controllers::{Plan, PlannedWrite, View, pods, resource, time, view::Item, write};
 use podium_types::{Key, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -16,15 +16,16 @@ pub const GATED: &str = "SchedulingGated";
 /// Its message then.
 pub const GATED_MESSAGE: &str = "Scheduling is blocked due to non-empty scheduling gates";
 
-/// Gives a pod its node.
-pub fn bind(pod: &Item<Pod>, node: &str, plan: &mut Plan) {
+/// Gives a pod its node: the very one that was looked at, not another that came by its name since.
+pub fn bind(view: &View, pod: &Item<Pod>, node: &str, plan: &mut Plan) {
+    let uid = view.nodes.get(&Key::new("", node)).map(|node| node.uid());
     plan.writes.push(PlannedWrite::Patch {
         resource: resource::PODS,
         subresource: "binding",
         key: pod.key().clone(),
         uid: pod.uid().to_owned(),
         revision: None,
-        patch: json!({"target": {"kind": "Node", "name": node}}),
+        patch: json!({"target": {"kind": "Node", "name": node, "uid": uid}}),
     });
     let message = format!("Successfully assigned {} to {node}", pod.key());
     plan.events.push(write::event(pod, "Normal", "Scheduled", message));
@@ -70,7 +71,7 @@ fn evict(pod: &Item<Pod>, victim: &Arc<Item<Pod>>, node: &str, profile: &str, no
 }
 
 /// The node that the volumes of these claims are to be made for.
-pub fn select(view: &podium_controllers::View, claims: &[Key], node: &str, plan: &mut Plan) {
+pub fn select(view: &View, claims: &[Key], node: &str, plan: &mut Plan) {
     let Some(kind) = resource::lookup("persistentvolumeclaims") else { return };
     for claim in claims.iter().filter_map(|key| view.header(kind, key)) {
         plan.writes.push(PlannedWrite::Patch {

@@ -123,7 +123,7 @@ impl Round<'_> {
                 Some(Placement::Node(node)) => {
                     self.bound += 1;
                     self.attempted(pod, "scheduled");
-                    report::bind(pod, &node, self.plan);
+                    report::bind(self.view, pod, &node, self.plan);
                 }
                 Some(Placement::Volumes(node, claims)) => report::select(self.view, &claims, &node, &mut after),
                 Some(Placement::Failure(failure)) => {

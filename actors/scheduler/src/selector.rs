@@ -1,10 +1,10 @@
 //! Selectors and pod affinity terms, read once so that matching many pods is cheap.
 
 use k8s_openapi::{
-    api::core::v1::{PodAffinityTerm, WeightedPodAffinityTerm},
+    api::core::v1::{Pod, PodAffinityTerm, WeightedPodAffinityTerm},
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
-use podium_controllers::View;
+use podium_controllers::{View, view::Item};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels of an object.
@@ -181,14 +181,12 @@ pub struct Neighbours {
 
 impl Neighbours {
     /// What a pod says.
-    pub fn of(pod: &k8s_openapi::api::core::v1::Pod, view: &View) -> Self {
+    pub fn of(pod: &Item<Pod>, view: &View) -> Self {
         let Some(affinity) = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref()) else { return Self::default() };
         if affinity.pod_affinity.is_none() && affinity.pod_anti_affinity.is_none() {
             return Self::default();
         }
-        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        let none = Labels::new();
-        let labels = pod.metadata.labels.as_ref().unwrap_or(&none);
+        let (namespace, labels) = (&pod.key().namespace, &pod.object.labels);
         let read = |term: &PodAffinityTerm| Term::of(term, namespace, labels, view);
         let weigh = |list: &Option<Vec<WeightedPodAffinityTerm>>, sign: i64| {
             let terms =

@@ -86,7 +86,7 @@ fn siblings(pod: &Item<Pod>, view: &View) -> Selector {
     let labels = &pod.object.labels;
     let namespace = &pod.key().namespace;
     let mut selector = Selector::pairs([]);
-    for service in view.services.of(namespace) {
+    for service in view.services_about(namespace, labels) {
         let pairs = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
         if let Some(pairs) = pairs.filter(|pairs| !pairs.is_empty()) {
             let own = Selector::pairs(pairs);

@@ -12,12 +12,12 @@
 use crate::{
     bootstrap,
     control::{
-        controller::{ControllerActor, ControllerHandle},
+        controller::ControllerActor,
         executor::Executor,
         insight::Inside,
         meter::MeterActor,
         recorder::{RecorderActor, RecorderHandle},
-        route::{PerKey, Route},
+        route::{Line, PerKey, Route},
         view::{SharedView, ViewActor, Wired},
         work::Works,
     },
@@ -215,7 +215,7 @@ fn controllers(tree: &Tree, hub: &Arc<Hub>, settings: &Settings, control: Contro
     let per_node = PerKey::default();
     let route = |c: &Arc<dyn Controller>| match c.name() {
         "nodelifecycle" => Route::PerKey(per_node.clone()),
-        _ => Route::One(ControllerHandle::new()),
+        _ => Route::One(Line::default()),
     };
     let wired: Arc<Vec<Wired>> =
         Arc::new(all.into_iter().map(|controller| Wired { route: route(&controller), controller }).collect());
@@ -231,13 +231,14 @@ fn controllers(tree: &Tree, hub: &Arc<Hub>, settings: &Settings, control: Contro
         let (controller, name) = (wired.controller.clone(), wired.controller.name());
         let (executor, recorder, view) = (control.executor(name), control.recorder(name), control.view.clone());
         match &wired.route {
-            Route::One(handle) => {
+            Route::One(line) => {
+                let missed = line.missed.clone();
                 let work = control.works.join(&format!("{CONTROLLERS}/{name}"), name);
-                children.push(child(name, handle, move || {
+                children.push(child(name, &line.handle, move || {
                     // A different life draws different names.
                     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
                     let (c, v, e) = (controller.clone(), view.clone(), executor.clone());
-                    ControllerActor::new(c, v, e, recorder.clone(), work.clone(), seed)
+                    ControllerActor::new(c, v, e, recorder.clone(), work.clone(), missed.clone(), seed)
                 }));
             }
             Route::PerKey(actors) => {

@@ -262,7 +262,7 @@ fn data_of_claims_outlives_the_pod() {
     fs::create_dir_all(data.join("sub")).expect("a directory");
     fs::write(data.join("file"), "kept").expect("a file");
     let volumes = Volumes::new(&pod);
-    let source = |change| Source::Local { path: data.clone(), change };
+    let source = |change| Source::Local { path: data.clone(), change, kind: None };
     let group = |path: &str| std::os::unix::fs::MetadataExt::gid(&fs::metadata(data.join(path)).expect("stat"));
     assert_eq!(volumes.setup("v", &source(None), Some(4000)).expect("set up"), data);
     assert_eq!((volumes.path("v"), group("file")), (data.clone(), 0));
@@ -280,6 +280,13 @@ fn data_of_claims_outlives_the_pod() {
     volumes.teardown().expect("torn down");
     assert!(!pod.join("volumes").exists());
     assert_eq!(fs::read_to_string(data.join("file")).expect("data"), "kept");
-    let missing = Source::Local { path: data.join("file"), change: None };
+    let missing = Source::Local { path: data.join("file"), change: None, kind: None };
     assert!(volumes.setup("w", &missing, None).is_err());
+    // A path of the host is made where its type says so.
+    let new = |kind| Source::Local { path: data.join("new"), change: None, kind };
+    for kind in [None, Some(HostPathType::Directory)] {
+        assert!(volumes.setup("x", &new(kind), None).is_err());
+    }
+    volumes.setup("x", &new(Some(HostPathType::DirectoryOrCreate)), None).expect("made");
+    assert!(volumes.path("x").is_dir());
 }

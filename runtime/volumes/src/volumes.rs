@@ -36,6 +36,8 @@ pub enum Source {
         path: PathBuf,
         /// How thoroughly `fsGroup` is brought to what is there already; None leaves owners alone.
         change: Option<GroupChange>,
+        /// What must be there, and is made where the type says so; None: a directory that somebody made.
+        kind: Option<HostPathType>,
     },
     /// Files from objects.
     Files {
@@ -84,7 +86,10 @@ impl Volumes {
                 host_path::check(path, *kind)?;
                 return Ok(path.clone());
             }
-            Source::Local { path: there, change } => {
+            Source::Local { path: there, change, kind } => {
+                if let Some(kind) = kind {
+                    host_path::check(there, *kind)?;
+                }
                 local::link(&path, there)?;
                 if let Some((group, change)) = fs_group.zip(*change) {
                     owner::share(there, group, change)?;

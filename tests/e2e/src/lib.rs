@@ -200,6 +200,17 @@ impl Cluster {
         std::fs::write(&file, manifest)?;
         self.kubectl(&["apply", "-f", &file.to_string_lossy()])
     }
+    /// Waits until a field of an object reads so; `object` may name a namespace after a space.
+    pub async fn reads(&self, object: &str, path: &str, expected: &str) -> Result<()> {
+        let (object, namespace) = object.split_once(' ').unwrap_or((object, "default"));
+        let path = format!("jsonpath={path}");
+        eventually(&format!("{path} of {object} is {expected}"), || async {
+            let text = self.kubectl(&["get", object, "-n", namespace, "-o", &path])?;
+            anyhow::ensure!(text == expected, "{text:?}");
+            Ok(Some(()))
+        })
+        .await
+    }
     /// A kube-rs client.
     pub async fn client(&self) -> Result<Client> {
         let kubeconfig = Kubeconfig::read_from(self.data.join("kubeconfig"))?;

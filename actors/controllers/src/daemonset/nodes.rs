@@ -1,10 +1,11 @@
 //! Which nodes a DaemonSet's pods belong on.
 
-use crate::{View, pods, selector, taints::tolerates, view::Item};
+use crate::{View, pods, selector, view::Item};
 use k8s_openapi::api::{
     apps::v1::DaemonSetSpec,
     core::v1::{Node, Pod, PodSpec, Taint, Toleration},
 };
+use podium_machinery::selectors::taints::tolerates;
 use podium_machinery::{selectors::node, state::Event};
 use std::collections::BTreeMap;
 

@@ -3,7 +3,8 @@
 use crate::{View, pods, selector, view::Item};
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use std::sync::Arc;
+use podium_types::Key;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// A port of a Service as a pod serves it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,13 +108,18 @@ pub fn hostname<'a>(pod: &'a Pod, service: &str) -> Option<&'a str> {
 
 /// Keys of the Services that an event concerns: of a pod those that select it, before or
 /// after; of a Service itself; of a made object the Service of that name.
-pub fn services_of(view: &View, object: &podium_machinery::state::Event) -> Vec<podium_types::Key> {
+pub fn services_of(view: &View, object: &podium_machinery::state::Event) -> Vec<Key> {
     let namespace = &object.object.key.namespace;
-    let labels = [Some(&object.object), object.previous.as_ref()].into_iter().flatten().map(|o| &o.labels);
-    let labels: Vec<_> = labels.collect();
-    let selected = view.services.of(namespace).filter(|service| {
-        let selector = selecting(service).and_then(|spec| spec.selector.as_ref());
-        selector.is_some_and(|selector| labels.iter().any(|labels| selector::contains(selector, labels)))
-    });
-    selected.map(|service| service.key().clone()).collect()
+    let seen = [Some(&object.object), object.previous.as_ref()].into_iter().flatten();
+    let selected: BTreeSet<&Key> = seen
+        .flat_map(|object| {
+            let labels = &object.labels;
+            view.services_about(namespace, labels).filter(|service| {
+                let selector = selecting(service).and_then(|spec| spec.selector.as_ref());
+                selector.is_some_and(|selector| selector::contains(selector, labels))
+            })
+        })
+        .map(|service| service.key())
+        .collect();
+    selected.into_iter().cloned().collect()
 }

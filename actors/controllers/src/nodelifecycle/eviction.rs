@@ -1,8 +1,9 @@
 //! Evicts pods from nodes with NoExecute taints, once their tolerations run out.
 
 use super::taints;
-use crate::{Plan, View, pods, resource, taints::tolerates, time, view::Item, write};
+use crate::{Plan, View, pods, resource, time, view::Item, write};
 use k8s_openapi::api::core::v1::{Node, Pod};
+use podium_machinery::selectors::taints::tolerates;
 use podium_types::Timestamp;
 use serde_json::json;
 

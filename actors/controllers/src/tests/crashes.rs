@@ -24,6 +24,7 @@ use crate::{
     resourcequota::ResourceQuotaController,
     rootca::RootCaController,
     serviceaccount::ServiceAccountController,
+    tokens::TokensController,
 };
 use podium_machinery::state::Change;
 use podium_types::meta;
@@ -293,6 +294,43 @@ fn namespaces() {
             let left = [resource::CONFIG_MAPS, resource::SERVICE_ACCOUNTS].map(|kind| model.list(kind).len());
             assert_eq!(left, [0, 0]);
             json!([team["spec"], team["status"]["phase"]])
+        },
+    );
+}
+
+#[test]
+fn token_secrets() {
+    let tokens = TokensController::new("CA");
+    let all: &[&dyn Controller] = &[&tokens];
+    same_end(
+        4,
+        |model, go| {
+            for name in ["robot", "leaver"] {
+                let metadata = json!({"name": name, "namespace": "default"});
+                model.create(
+                    resource::SERVICE_ACCOUNTS,
+                    json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}),
+                );
+                let mut metadata = metadata;
+                metadata["annotations"] = json!({"kubernetes.io/service-account.name": name});
+                let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata,
+                    "type": "kubernetes.io/service-account-token"});
+                model.create(resource::SECRETS, secret);
+            }
+            go(model, all);
+            // Something is taken away from one, and the account of the other.
+            for lost in [json!({"token": null}), json!({"ca.crt": null})] {
+                model.patch(resource::SECRETS, "default", "robot", &json!({"data": lost}));
+                go(model, all);
+            }
+            model.delete(resource::SERVICE_ACCOUNTS, "default", "leaver");
+            go(model, all);
+        },
+        |model| {
+            let secrets = model.list(resource::SECRETS);
+            let filled = json!({"ca.crt": "Q0E=", "namespace": "ZGVmYXVsdA==", "token": "dG9rZW4gb2Ygcm9ib3Q="});
+            assert_eq!(secrets.iter().map(|secret| &secret["data"]).collect::<Vec<_>>(), [&filled]);
+            secrets.iter().map(|secret| fields(&secret["metadata"], &["name", "annotations"])).collect()
         },
     );
 }

@@ -14,6 +14,8 @@ mod load;
 mod moves;
 mod neighbours;
 mod shelf;
+mod trim;
+mod wanted;
 
 pub use attempts::Attempt;
 pub use header::Header;
@@ -48,9 +50,18 @@ use podium_machinery::{
 use podium_types::{Key, Timestamp};
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use std::{ops::Bound, sync::Arc};
+use wanted::Wanted;
 
 /// An object of any kind: storage name and key.
 pub type Ref = (&'static str, Key);
+
+/// Who selects pods, by what those bear.
+#[derive(Clone, Default)]
+struct Selecting {
+    services: Wanted<Key>,
+    budgets: Wanted<Key>,
+    groups: Wanted<String>,
+}
 
 /// Typed, indexed objects of every kind that controllers look at.
 #[derive(Clone)]
@@ -121,6 +132,7 @@ pub struct View {
     loads: RedBlackTreeMapSync<String, Load>,
     labelled: Labelled,
     neighbourly: Index<Key>,
+    selecting: Selecting,
     everything: RedBlackTreeMapSync<Ref, Arc<Header>>,
     uids: RedBlackTreeMapSync<String, Ref>,
     deleting: RedBlackTreeSetSync<Ref>,
@@ -165,6 +177,7 @@ impl Default for View {
             loads: RedBlackTreeMapSync::new_sync(),
             labelled: Labelled::default(),
             neighbourly: Index::default(),
+            selecting: Selecting::default(),
             everything: RedBlackTreeMapSync::new_sync(),
             uids: RedBlackTreeMapSync::new_sync(),
             deleting: RedBlackTreeSetSync::new_sync(),
@@ -193,7 +206,11 @@ impl View {
                 let object = |item: Option<Arc<Item<Namespace>>>| item.map(|item| item.object.clone());
                 self.moves.namespace(object(old).as_deref(), object(new).as_deref(), event.revision);
             }
-            resource::SERVICES => drop(self.services.fold(event)),
+            resource::SERVICES => {
+                let (_, new) = self.services.fold(event);
+                let aims = new.as_deref().map(wanted::service).unwrap_or_default();
+                self.selecting.services.set(&event.object.key, &aims);
+            }
             resource::SERVICE_ACCOUNTS => drop(self.service_accounts.fold(event)),
             resource::ENDPOINTS => drop(self.endpoints.fold(event)),
             resource::ENDPOINT_SLICES => self.fold_slice(event),
@@ -209,7 +226,11 @@ impl View {
             resource::CLAIMS => drop(self.claims.fold(event)),
             resource::VOLUMES => drop(self.volumes.fold(event)),
             resource::STORAGE_CLASSES => drop(self.storage_classes.fold(event)),
-            resource::BUDGETS => drop(self.budgets.fold(event)),
+            resource::BUDGETS => {
+                let (_, new) = self.budgets.fold(event);
+                let aims = new.as_deref().map(wanted::budget).unwrap_or_default();
+                self.selecting.budgets.set(&event.object.key, &aims);
+            }
             resource::QUOTAS => drop(self.quotas.fold(event)),
             resource::AUTOSCALERS => drop(self.autoscalers.fold(event)),
             _ => {}
@@ -273,11 +294,7 @@ impl View {
             .filter(|pod| selector::contains(labels, &pod.object.labels))
             .chain(all.into_iter().flatten())
     }
-    /// The groups of pods that say the same of other pods, with one pod of each.
-    pub fn neighbours(&self) -> impl Iterator<Item = (&str, &Arc<Item<Pod>>)> {
-        self.neighbourly.keys().filter_map(|group| Some((group.as_str(), self.neighbours_of(group).next()?)))
-    }
-    /// The pods of one of those groups, in key order.
+    /// The pods of a group that says the same of other pods, in key order.
     pub fn neighbours_of<'a>(&'a self, group: &str) -> impl Iterator<Item = &'a Arc<Item<Pod>>> {
         self.neighbourly.get(group).filter_map(|key| self.pods.get(key))
     }
@@ -375,8 +392,14 @@ impl View {
         }
         if let (Some(pod), Some(group)) = (old, before) {
             self.neighbourly.remove(&group, pod.key());
+            if self.neighbourly.count(&group) == 0 {
+                self.selecting.groups.set(&group, &[]);
+            }
         }
         if let (Some(pod), Some(group)) = (new, now) {
+            if self.neighbourly.count(&group) == 0 {
+                self.selecting.groups.set(&group, &wanted::terms(pod));
+            }
             self.neighbourly.insert(&group, pod.key().clone());
         }
     }

@@ -3,7 +3,6 @@
 mod budgets;
 mod choice;
 
-pub use budgets::Budgets;
 pub use choice::Candidate;
 
 use crate::{
@@ -65,7 +64,6 @@ pub fn preempt<'a>(
     pod: &Item<Pod>,
     refusals: &[(usize, Refusal)],
     nominations: &Nominations<'_>,
-    budgets: &Budgets,
     ids: &mut Ids,
 ) -> Outcome<'a> {
     if let Some(why) = ineligible(pod, class, board, refusals) {
@@ -85,7 +83,7 @@ pub fn preempt<'a>(
         if candidates.len() >= limit && harmless {
             break;
         }
-        match victims(board, class, pod, *at, nominations, budgets) {
+        match victims(board, class, pod, *at, nominations) {
             Ok(candidate) => {
                 harmless |= candidate.violations == 0;
                 candidates.push(candidate);
@@ -109,7 +107,6 @@ fn victims<'a>(
     pod: &Item<Pod>,
     at: usize,
     nominations: &Nominations<'_>,
-    budgets: &Budgets,
 ) -> Result<Candidate<'a>, Vec<Cow<'static, str>>> {
     let Some(place) = board.places.get(at) else { return Err(Vec::new()) };
     let view = board.view;
@@ -119,7 +116,7 @@ fn victims<'a>(
         return Err(vec![Cow::Borrowed(NO_VICTIMS)]);
     }
     lower.sort_by_key(|pod| choice::importance(pod));
-    let (violating, harmless) = budgets.split(&lower);
+    let (violating, harmless) = budgets::split(view, &lower);
     let prints: Vec<(Print, &'a Arc<Item<Pod>>)> =
         violating.iter().chain(&harmless).map(|pod| (board.print(pod), *pod)).collect();
     for (print, _) in &prints {

@@ -1,5 +1,6 @@
 //! Placements on small clusters.
 
+mod board;
 mod filters;
 mod preemption;
 mod properties;

@@ -77,7 +77,7 @@ fn company_wakes_those_who_want_it_and_room_does_not() {
 #[test]
 fn explanations_name_every_filter_and_the_smallest_change() {
     for (node, spec, expected) in [
-        (json!({}), asks("5"), "a: free 1000m cpu or request at most 4000m"),
+        (json!({}), asks("3500m"), "a: free 500m cpu or request at most 3000m"),
         (json!({"unschedulable": true}), asks("1"), "a: kubectl uncordon a"),
         (
             json!({"taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}]}),
@@ -87,8 +87,8 @@ fn explanations_name_every_filter_and_the_smallest_change() {
         (json!({}), with(asks("1"), "nodeSelector", json!({"disk": "ssd"})), "a: label the node disk=ssd"),
         (
             json!({"unschedulable": true}),
-            asks("5"),
-            "a: kubectl uncordon a; and free 1000m cpu or request at most 4000m",
+            asks("4"),
+            "a: kubectl uncordon a; and free 1000m cpu or request at most 3000m",
         ),
     ] {
         let mut cluster = Cluster::default();
@@ -99,6 +99,7 @@ fn explanations_name_every_filter_and_the_smallest_change() {
             json!({"unschedulable": true, "taints": [{"key": "x", "effect": "NoExecute"}]}),
             json!({}),
         );
+        cluster.pod("bound", with(asks("1"), "nodeName", json!("a")));
         cluster.pod("p", spec);
         let explanation = cluster.explain("p");
         assert_eq!(explanation.advice.as_deref(), Some(expected));
@@ -108,6 +109,58 @@ fn explanations_name_every_filter_and_the_smallest_change() {
             assert_eq!(verdict.fits, verdict.filters.iter().all(|opinion| opinion.passed));
         }
     }
+}
+
+#[test]
+fn nobody_is_told_to_free_what_a_node_does_not_have() {
+    let gpu = json!({"containers": [{"name": "c", "resources": {"requests": {"example.com/gpu": "1"}}}]});
+    for (nodes, taken, spec, expected) in [
+        // The node, its cores, and what of them is taken; then the pod.
+        (
+            vec![("a", "2")],
+            vec![("a", "1900m")],
+            asks("100"),
+            "a: no node is large enough (a, the largest, has 2000m cpu, 100000m needed), request at most 100m",
+        ),
+        (
+            vec![("a", "2")],
+            vec![("a", "2")],
+            asks("3"),
+            "a: no node is large enough (a, the largest, has 2000m cpu, 3000m needed)",
+        ),
+        (
+            vec![("a", "2"), ("b", "3")],
+            vec![],
+            asks("6"),
+            "b: no node is large enough (b, the largest, has 3000m cpu, 6000m needed), request at most 3000m",
+        ),
+        // Little is missing on the small one, but what is missing on the large one can be had.
+        (
+            vec![("large", "8"), ("small", "4")],
+            vec![("large", "7")],
+            asks("5"),
+            "large: free 4000m cpu or request at most 1000m",
+        ),
+        (vec![("a", "2")], vec![("a", "2")], asks("2"), "a: free 2000m cpu"),
+        (vec![("a", "2")], vec![], gpu, "a: no node offers example.com/gpu, 1 needed"),
+    ] {
+        let mut cluster = Cluster::default();
+        for (name, cpu) in nodes {
+            cluster.node(name, cpu, json!({}), json!({}));
+        }
+        for (node, cpu) in taken {
+            cluster.pod(&format!("on-{node}"), with(asks(cpu), "nodeName", json!(node)));
+        }
+        cluster.pod("p", spec);
+        assert_eq!(cluster.explain("p").advice.as_deref(), Some(expected));
+    }
+    // The large node is out of the question for another reason: that is what is said of the small one.
+    let mut cluster = Cluster::default();
+    cluster.node("large", "8", json!({"unschedulable": true}), json!({"disk": "hdd"}));
+    cluster.node("small", "4", json!({}), json!({"disk": "ssd"}));
+    cluster.pod("p", with(asks("5"), "nodeSelector", json!({"disk": "ssd"})));
+    let expected = "small: the node is too small (it has 4000m cpu, 5000m needed), request at most 4000m";
+    assert_eq!(cluster.explain("p").advice.as_deref(), Some(expected));
 }
 
 #[test]

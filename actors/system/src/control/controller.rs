@@ -7,6 +7,7 @@ use super::{
     executor::{Executor, Start},
     queue::{Queue, Turn},
     recorder::RecorderHandle,
+    route::Missed,
     view::SharedView,
     work::SharedWork,
 };
@@ -41,6 +42,7 @@ pub struct ControllerActor {
     executor: Executor,
     recorder: RecorderHandle,
     work: SharedWork,
+    missed: Missed,
     queue: Queue,
     ids: Ids,
     epoch: Instant,
@@ -51,13 +53,14 @@ pub struct ControllerActor {
 }
 
 impl ControllerActor {
-    /// The actor of `controller`; `seed` makes its ids.
+    /// The actor of `controller`; `missed` says what could not be told to it, `seed` makes its ids.
     pub fn new(
         controller: Arc<dyn Controller>,
         view: Arc<SharedView>,
         executor: Executor,
         recorder: RecorderHandle,
         work: SharedWork,
+        missed: Missed,
         seed: u64,
     ) -> Self {
         let before = {
@@ -70,6 +73,7 @@ impl ControllerActor {
             executor,
             recorder,
             work,
+            missed,
             queue: Queue::default(),
             ids: Ids::new(seed),
             epoch: Instant::now(),
@@ -191,6 +195,9 @@ impl Worker for ControllerActor {
                 keys.into_iter().for_each(|key| self.queue.wake(key, now));
             }
             ControllerMsg::WakeAll => self.wake_all(),
+        }
+        if self.missed.take() {
+            self.wake_all();
         }
         self.pump(ctx);
     }

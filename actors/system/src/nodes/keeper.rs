@@ -9,7 +9,8 @@ use crate::{
     hub::{Hub, News},
 };
 use podium_controllers::Controller;
-use podium_kinds::by_resource;
+use podium_kinds::{Kind, by_resource};
+use podium_machinery::state::{Change, Event};
 use podium_server::{agents::Agents, backend::Backend};
 use podium_supervision::{Ctx, Handle, Intensity, Strategy, SupervisorHandle, Tree, Worker, child};
 use podium_types::Key;
@@ -62,24 +63,25 @@ impl NodeKeeper {
             self.parts.hub.live.leave(&key.name);
             self.parts.works.leave(&lifecycle_path(&key.name));
         }
-        for key in wanted {
-            self.add(&key);
+        let there: BTreeSet<String> = self.nodes.names().into_iter().collect();
+        for key in wanted.iter().filter(|key| !there.contains(&key.name)) {
+            self.add(key);
         }
     }
 
     fn add(&self, key: &Key) {
-        if self.nodes.names().contains(&key.name) {
-            return;
-        }
         let p = self.parts.clone();
         let scope = key.clone();
         let work = p.works.join(&lifecycle_path(&key.name), p.controller.name());
-        let lifecycle = child("lifecycle", &p.actors.join(key), {
+        let line = p.actors.join(key);
+        let missed = line.missed.clone();
+        let lifecycle = child("lifecycle", &line.handle, {
             let p = p.clone();
             move || {
                 let seed = uuid::Uuid::new_v4().as_u64_pair().0;
                 let (c, v, e) = (p.controller.clone(), p.view.clone(), p.executor.clone());
-                ControllerActor::new(c, v, e, p.recorder.clone(), work.clone(), seed).only(scope.clone())
+                ControllerActor::new(c, v, e, p.recorder.clone(), work.clone(), missed.clone(), seed)
+                    .only(scope.clone())
             }
         });
         let name = key.name.clone();
@@ -93,7 +95,8 @@ impl NodeKeeper {
         let next = async move {
             loop {
                 match news.recv().await {
-                    Ok(News::Events(events, _)) if events.iter().all(|(kind, _)| kind.resource != "nodes") => {}
+                    // What a node says of itself changes nothing about whether it is one.
+                    Ok(News::Events(events, _)) if !events.iter().any(|(kind, event)| comes_or_goes(kind, event)) => {}
                     Ok(_) | Err(RecvError::Lagged(_)) => return Some(news),
                     Err(RecvError::Closed) => return None,
                 }
@@ -105,6 +108,10 @@ impl NodeKeeper {
             Self::follow(news, ctx);
         });
     }
+}
+
+fn comes_or_goes(kind: &Kind, event: &Event) -> bool {
+    kind.resource == "nodes" && event.change != Change::Modified
 }
 
 /// Path of the actor that judges a node.

@@ -161,6 +161,18 @@ async fn pods_go_in_two_steps_once_they_have_a_node() {
     assert!(delete(&api, "pods", "free", DeleteOptions::default()).await.unwrap().gone);
     create(&api, "pods", pod("bound")).await.unwrap();
     let key = Key::new("default", "bound");
+    // Whoever says which node it was, means that one, as it is: this one is not ready yet.
+    let node = create(&api, "nodes", json!({"metadata": {"name": "n"}})).await.unwrap();
+    let told = [
+        (json!("another"), "it is gone"),
+        (node["metadata"]["uid"].clone(), "it has a taint that the pod does not tolerate"),
+    ];
+    for (uid, why) in told {
+        let binding = json!({"target": {"kind": "Node", "name": "n", "uid": uid}});
+        let (status, message) = code(api.bind(&user, &key, &binding, &WriteOptions::default()).await);
+        assert_eq!(status, 409);
+        assert!(message.ends_with(&format!("cannot be assigned to node \"n\": {why}")), "{message}");
+    }
     let binding = json!({"target": {"kind": "Node", "name": "n"}});
     api.bind(&user, &key, &binding, &WriteOptions::default()).await.unwrap();
     assert_eq!(code(api.bind(&user, &key, &binding, &WriteOptions::default()).await).0, 409);

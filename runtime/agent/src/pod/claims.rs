@@ -69,8 +69,11 @@ fn on_disk(place: &Place, disk: &PersistentVolume) -> Option<Source> {
             Some("OnRootMismatch") => GroupChange::OnRootMismatch,
             _ => GroupChange::Always,
         };
-        return Some(Source::Local { path: PathBuf::from(&local.path), change: Some(change) });
+        return Some(Source::Local { path: PathBuf::from(&local.path), change: Some(change), kind: None });
     }
+    let host = spec.host_path.as_ref()?;
+    // A type that nobody knows was refused when the volume was made.
+    let kind = host.type_.as_deref().unwrap_or_default().parse().unwrap_or_default();
     // Owners of host paths are left alone, as in a kubelet.
-    spec.host_path.as_ref().map(|host| Source::Local { path: PathBuf::from(&host.path), change: None })
+    Some(Source::Local { path: PathBuf::from(&host.path), change: None, kind: Some(kind) })
 }

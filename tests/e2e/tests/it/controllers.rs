@@ -10,17 +10,6 @@ fn apply(cluster: &Cluster, manifest: &str) -> Result<()> {
     cluster.kubectl(&["apply", "-f", &file.to_string_lossy()]).map(drop)
 }
 
-/// Waits until a field of an object reads so.
-async fn reads(cluster: &Cluster, object: &str, path: &str, expected: &str) -> Result<()> {
-    let path = format!("jsonpath={path}");
-    eventually(&format!("{path} of {object} is {expected}"), || async {
-        let text = cluster.kubectl(&["get", object, "-o", &path])?;
-        ensure!(text == expected, "{text:?}");
-        Ok(Some(()))
-    })
-    .await
-}
-
 #[test]
 fn the_manifests_of_controllers_run_unchanged() {
     if shared("manifests").is_none() {
@@ -33,20 +22,20 @@ fn the_manifests_of_controllers_run_unchanged() {
             apply(&cluster, &format!("{manifest}.yaml"))?;
         }
         // No node is of that type yet.
-        reads(&cluster, "ds/ds-example", "{.status.desiredNumberScheduled}", "0").await?;
+        cluster.reads("ds/ds-example", "{.status.desiredNumberScheduled}", "0").await?;
         kubectl(&["label", "node", "node-a", "nodeType=edge"])?;
         kubectl(&["rollout", "status", "ds/ds-example", "--timeout=60s"])?;
         kubectl(&["set", "image", "ds/ds-example", "nginx=nginx:latest"])?;
         kubectl(&["rollout", "status", "ds/ds-example", "--timeout=60s"])?;
         ensure!(kubectl(&["rollout", "history", "ds/ds-example"])?.contains('2'));
         kubectl(&["rollout", "undo", "ds/ds-example"])?;
-        reads(&cluster, "ds/ds-example", "{.spec.template.spec.containers[0].image}", "nginx:stable-alpine").await?;
+        cluster.reads("ds/ds-example", "{.spec.template.spec.containers[0].image}", "nginx:stable-alpine").await?;
         kubectl(&["rollout", "status", "ds/ds-example", "--timeout=60s"])?;
         kubectl(&["label", "node", "node-a", "nodeType-"])?;
-        reads(&cluster, "ds/ds-example", "{.status.currentNumberScheduled}", "0").await?;
+        cluster.reads("ds/ds-example", "{.status.currentNumberScheduled}", "0").await?;
 
         kubectl(&["wait", "job/job-example", "--for=condition=Complete", "--timeout=60s"])?;
-        reads(&cluster, "job/job-example", "{.status.succeeded}", "4").await?;
+        cluster.reads("job/job-example", "{.status.succeeded}", "4").await?;
         let said = kubectl(&["logs", "-l", "job-name=job-example"])?;
         ensure!(said.lines().filter(|line| line.starts_with("hello from job-example-")).count() == 4, "{said}");
 
@@ -138,7 +127,7 @@ fn claims_of_the_manifests_are_bound_or_say_what_they_wait_for() {
         for manifest in ["16-storageclass", "14-persistentvolume", "15-persistentvolumeclaim", "10-statefulset"] {
             apply(&cluster, &format!("{manifest}.yaml"))?;
         }
-        reads(&cluster, "pvc/pvc-sc-example", "{.status.phase}/{.spec.volumeName}", "Bound/nfsserver").await?;
+        cluster.reads("pvc/pvc-sc-example", "{.status.phase}/{.spec.volumeName}", "Bound/nfsserver").await?;
         // Nobody makes volumes of that class here: it waits, and says for what.
         eventually("the claim says what it waits for", || async {
             Ok(kubectl(&["describe", "pvc", "www-sts-example-0"])?.contains("ExternalProvisioning").then_some(()))
@@ -213,7 +202,7 @@ fn jobs_keep_their_limits_and_refusals_are_seen() {
 
         // Pods that the server will not make: the whole way up, and in its words.
         let failure = r#"{.status.conditions[?(@.type=="ReplicaFailure")].reason}"#;
-        reads(&cluster, "deployment/refused", failure, "FailedCreate").await?;
+        cluster.reads("deployment/refused", failure, "FailedCreate").await?;
         let words = eventually("the event is there", || async {
             let text = kubectl(&["describe", "rs", "-l", "app=refused"])?;
             Ok(text.contains("FailedCreate").then_some(text))
@@ -221,10 +210,10 @@ fn jobs_keep_their_limits_and_refusals_are_seen() {
         .await?;
         ensure!(words.contains("serviceaccount \"absent\" not found"), "{words}");
 
-        reads(&cluster, "job/indexed", "{.status.completedIndexes}/{.status.failedIndexes}", "0,2/1").await?;
-        reads(&cluster, "job/indexed", r#"{.status.conditions[?(@.type=="Failed")].reason}"#, "FailedIndexes").await?;
+        cluster.reads("job/indexed", "{.status.completedIndexes}/{.status.failedIndexes}", "0,2/1").await?;
+        cluster.reads("job/indexed", r#"{.status.conditions[?(@.type=="Failed")].reason}"#, "FailedIndexes").await?;
         let over = r#"{.status.conditions[?(@.type=="Failed")].reason}"#;
-        reads(&cluster, "job/doomed", over, "BackoffLimitExceeded").await?;
+        cluster.reads("job/doomed", over, "BackoffLimitExceeded").await?;
         let first = eventually("the CronJob has run", || async {
             let jobs = kubectl(&["get", "jobs", "-o", "name"])?;
             Ok(jobs.lines().find(|name| name.contains("/tick-")).map(str::to_owned))
@@ -254,6 +243,6 @@ fn jobs_keep_their_limits_and_refusals_are_seen() {
         // What kept them away is gone.
         kubectl(&["create", "serviceaccount", "absent"])?;
         kubectl(&["rollout", "status", "deployment/refused", "--timeout=60s"])?;
-        reads(&cluster, "deployment/refused", failure, "").await
+        cluster.reads("deployment/refused", failure, "").await
     });
 }

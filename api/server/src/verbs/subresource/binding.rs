@@ -6,11 +6,15 @@ use crate::{
     user::User,
     verbs::{Api, WriteOptions, Written},
 };
+use podium_machinery::selectors::taints;
 use podium_types::{ApiError, FieldError, Key, meta};
 use serde_json::{Value, json};
 
 impl Api {
     /// Sets `spec.nodeName` of the pod to the target of a Binding; refused where it has one already.
+    ///
+    /// Where the target has a uid, it must be that of the node, and nothing that came about since the
+    /// decision may keep the pod away: neither deletion nor a cordon or taint.
     pub async fn bind(
         &self,
         user: &User,
@@ -31,9 +35,16 @@ impl Api {
                 return Err(ApiError::invalid("Binding", "", &key.name, &[error]));
             }
         }
+        let wanted = binding["target"]["uid"].as_str().unwrap_or_default();
+        let found = if wanted.is_empty() { None } else { Some(self.peek(kind("nodes")?, &Key::new("", node))) };
+        let found = found.map(|found| found.filter(|found| found.uid == wanted).map(|found| found.value()));
         let now = time::stamp(self.backend().now());
         let (uid, revision) = (meta::uid(binding), meta::string(binding, "resourceVersion"));
         self.modify(user, pods, key, "binding", options, revision.is_empty(), |old| {
+            if let Some(why) = found.as_ref().and_then(|found| taints::closed(found.as_ref(), old)) {
+                let message = format!("pod {} cannot be assigned to node {node:?}: {why}", key.name);
+                return Err(ApiError::conflict("pods/binding", "", &key.name, &message));
+            }
             bound(old, key, node, uid, revision, binding, &now)
         })
         .await
