@@ -94,7 +94,7 @@ fn groups_are_not_given_what_links_lead_to() {
                 }
             }
         });
-        let source = Source::Local { path: data.clone(), change: Some(GroupChange::Always) };
+        let source = Source::Local { path: data.clone(), change: Some(GroupChange::Always), kind: None };
         for _ in 0..300 {
             // It may fail where something has just gone; it may not leave the volume.
             let _ = volumes.setup("v", &source, Some(4000));
