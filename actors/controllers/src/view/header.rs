@@ -47,10 +47,13 @@ impl Header {
     /// Reads the metadata of an object; `None` only if its text was damaged.
     pub fn parse(resource: &'static str, object: &Arc<Object>) -> Option<Self> {
         let Head { metadata, last_timestamp } = serde_json::from_slice(&object.json).ok()?;
+        let mut owners = metadata.owner_references.unwrap_or_default();
+        // There are as many as there are objects.
+        owners.shrink_to_fit();
         Some(Self {
             resource,
             object: Arc::clone(object),
-            owners: metadata.owner_references.unwrap_or_default(),
+            owners,
             finalizers: metadata.finalizers.unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
             created: metadata.creation_timestamp,

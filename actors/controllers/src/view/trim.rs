@@ -21,18 +21,12 @@ fn trim_pod(pod: &mut Pod) {
     let Some(spec) = &mut pod.spec else { return };
     for list in [Some(&mut spec.containers), spec.init_containers.as_mut()].into_iter().flatten() {
         list.iter_mut().for_each(trim_container);
-        list.shrink_to_fit();
     }
     if let Some(volumes) = &mut spec.volumes {
         volumes.retain(|volume| volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some());
-        volumes.shrink_to_fit();
     }
-    if let Some(tolerations) = &mut spec.tolerations {
-        tolerations.shrink_to_fit();
-    }
-    if let Some(conditions) = pod.status.as_mut().and_then(|status| status.conditions.as_mut()) {
-        conditions.shrink_to_fit();
-    }
+    // Lists grow in steps while they are read; a copy has no room to spare.
+    *pod = pod.clone();
 }
 
 /// Keeps what a container asks of its node, and what its pod is told apart by.

@@ -64,7 +64,9 @@ impl ControllerActor {
         seed: u64,
     ) -> Self {
         let before = {
-            let work = work.lock();
+            let mut work = work.lock();
+            // What an earlier life had begun, it did not end.
+            work.begun.clear();
             (work.adds, work.retries)
         };
         Self {
@@ -96,7 +98,7 @@ impl ControllerActor {
         while self.queue.busy() < MAX_BUSY
             && let Some(Turn { key, waited }) = self.queue.next(self.now())
         {
-            self.work.lock().waited.observe(Duration::from_millis(waited).as_secs_f64(), 1);
+            self.work.lock().begin(&key, Duration::from_millis(waited));
             self.decide(key, ctx);
         }
         self.show();

@@ -55,6 +55,18 @@ fn render(works: &Works, waiting: &Waiting) -> String {
     numbers("workqueue_retries_total", "counter", "Keys put off after a refused write.", &|work| work.retries);
     numbers("podium_controller_busy", "gauge", "Keys decided or carried out just now.", &|work| work.busy as u64);
     numbers("podium_controller_errors_total", "counter", "Plans not carried out whole.", &|work| work.errors);
+    let most = |all: &mut dyn Iterator<Item = f64>| all.fold(0.0, f64::max);
+    let sum = |all: &mut dyn Iterator<Item = f64>| all.fold(0.0, |sum, one| sum + one);
+    type Fold<'a> = &'a dyn Fn(&mut dyn Iterator<Item = f64>) -> f64;
+    for (name, help, fold) in [
+        ("workqueue_unfinished_work_seconds", "How long keys have been at work, all together.", &sum as Fold<'_>),
+        ("workqueue_longest_running_processor_seconds", "How long the longest has been at work.", &most),
+    ] {
+        head(&mut text, name, "gauge", help);
+        for (controller, work) in &sums {
+            let _ = writeln!(text, "{name}{{name=\"{controller}\"}} {}", fold(&mut work.running()));
+        }
+    }
     for (name, help, waited) in [
         ("workqueue_queue_duration_seconds", "How long keys waited.", true),
         ("workqueue_work_duration_seconds", "How long deciding and writing took.", false),
@@ -108,8 +120,9 @@ mod tests {
             let work = works.join(path, "nodelifecycle");
             let mut work = work.lock();
             (work.depth, work.adds) = (1, 3);
-            work.waited.observe(0.5, 1);
             let key = Key::new("", "a");
+            work.begin(&key, Duration::from_millis(500));
+            assert_eq!(work.running().count(), 1);
             work.done(&key, Duration::from_millis(2), Some("conflict"));
         }
         let plan = Plan { attempts: [(("p\"".to_owned(), "scheduled"), 4)].into(), ..Plan::default() };
@@ -121,6 +134,8 @@ mod tests {
             "workqueue_adds_total{name=\"nodelifecycle\"} 6",
             "workqueue_queue_duration_seconds_bucket{name=\"nodelifecycle\",le=\"1\"} 2",
             "workqueue_work_duration_seconds_count{name=\"nodelifecycle\"} 2",
+            "workqueue_unfinished_work_seconds{name=\"nodelifecycle\"} 0",
+            "workqueue_longest_running_processor_seconds{name=\"scheduler\"} 0",
             "podium_controller_errors_total{name=\"nodelifecycle\"} 2",
             "scheduler_schedule_attempts_total{profile=\"p\\\"\",result=\"scheduled\"} 4",
             "scheduler_scheduling_attempt_duration_seconds_bucket{profile=\"p\\\"\",result=\"scheduled\",le=\"0.002\"} 4",

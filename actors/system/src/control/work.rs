@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Keys whose last decision is kept.
@@ -50,6 +50,9 @@ pub struct Work {
     pub reconcile_micros: u64,
     /// The last decisions that did something, one per key, newest last.
     pub notes: VecDeque<Note>,
+    /// Since when each key at work is.
+    #[serde(skip)]
+    pub begun: BTreeMap<Key, Instant>,
     /// How long keys waited.
     #[serde(skip)]
     pub waited: Histogram,
@@ -74,6 +77,7 @@ impl Default for Work {
             last_error: None,
             reconcile_micros: 0,
             notes: VecDeque::new(),
+            begun: BTreeMap::new(),
             waited,
             worked,
             attempts: BTreeMap::new(),
@@ -82,6 +86,15 @@ impl Default for Work {
 }
 
 impl Work {
+    /// A key's turn has come, for which it waited so long.
+    pub fn begin(&mut self, key: &Key, waited: Duration) {
+        self.waited.observe(waited.as_secs_f64(), 1);
+        self.begun.insert(key.clone(), Instant::now());
+    }
+    /// How long each key at work has been so, in seconds.
+    pub fn running(&self) -> impl Iterator<Item = f64> {
+        self.begun.values().map(|begun| begun.elapsed().as_secs_f64())
+    }
     /// A key was decided, which took so long.
     pub fn decided(&mut self, key: &Key, plan: &Plan, now: Timestamp, took: Duration) {
         self.decisions += 1;
@@ -103,6 +116,7 @@ impl Work {
     }
     /// A plan was carried out, or refused; it took so long from its decision on.
     pub fn done(&mut self, key: &Key, took: Duration, refused: Option<&str>) {
+        self.begun.remove(key);
         self.worked.observe(took.as_secs_f64(), 1);
         self.reconcile_micros = (self.worked.mean() * MICROS) as u64;
         if let Some(why) = refused {
@@ -164,6 +178,8 @@ impl Works {
             sum.retries += work.retries;
             sum.decisions += work.decisions;
             sum.errors += work.errors;
+            // Keys of several actors of one controller are different ones.
+            sum.begun.extend(work.begun.iter().map(|(key, begun)| (key.clone(), *begun)));
             sum.waited.merge(&work.waited);
             sum.worked.merge(&work.worked);
             for (what, seen) in &work.attempts {
