@@ -172,8 +172,8 @@ mod tests {
                     { "name": "MAYBE", "valueFrom": { "secretKeyRef": { "name": "gone", "key": "k", "optional": true } } },
                     { "name": "BOTH", "value": "$(NAME)-$(LABEL) $$(NAME) $(LATER)" },
                     { "name": "LATER", "value": "late" },
-                    { "name": "FILE", "valueFrom": { "fileKeyRef": { "volumeName": "v", "path": "a.env", "key": "F" } } },
-                    { "name": "NOKEY", "valueFrom": { "fileKeyRef": { "volumeName": "v", "path": "a.env", "key": "X", "optional": true } } },
+                    { "name": "FILE", "valueFrom": { "fileKeyRef": { "volumeName": "v", "path": "a", "key": "F" } } },
+                    { "name": "NOKEY", "valueFrom": { "fileKeyRef": { "volumeName": "v", "path": "a", "key": "X", "optional": true } } },
                     { "name": "NOFILE", "valueFrom": { "fileKeyRef": { "volumeName": "v", "path": "b", "key": "F", "optional": true } } },
                 ],
             }] },
@@ -187,7 +187,7 @@ mod tests {
         let sources = Sources {
             config_maps: [("map".to_owned(), map)].into(),
             secrets: BTreeMap::new(),
-            files: [(("v".to_owned(), "a.env".to_owned()), "F='file'".to_owned())].into(),
+            files: [(("v".to_owned(), "a".to_owned()), "F='file'".to_owned())].into(),
             services: crate::env::service_env([&service]),
             facts: Facts {
                 pod_ips: vec!["10.244.0.2".parse().expect("ip")],
