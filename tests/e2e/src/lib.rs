@@ -194,6 +194,14 @@ impl Cluster {
         command.env("KUBECACHEDIR", self.data.join("kubecache")).env("HOME", &self.data);
         command
     }
+    /// Runs kubectl, which must fail and say `expected`, on whichever stream.
+    pub fn refuses(&self, line: &str, expected: &str) -> Result<()> {
+        let done = self.kubectl_command(&line.split(' ').collect::<Vec<_>>()).output()?;
+        let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+        let refused = !done.status.success() && said.contains(expected);
+        anyhow::ensure!(refused, "kubectl {line}: {said:?} without {expected:?}");
+        Ok(())
+    }
     /// Applies a manifest given as text.
     pub fn apply(&self, manifest: &str) -> Result<String> {
         let file = self.data.join("apply.yaml");

@@ -83,9 +83,7 @@ impl Replicated for ReplicaSet {
     }
     fn failure(&self) -> Option<Failure> {
         let found = self.status.as_ref()?.conditions.as_ref()?.iter().find(|c| c.type_ == FAILURE)?.clone();
-        let text = |text: Option<String>| text.unwrap_or_default();
-        let (reason, message) = (text(found.reason), text(found.message));
-        Some(Failure { reason, message, since: found.last_transition_time })
+        Some(Failure::told(found.reason, found.message, found.last_transition_time))
     }
     fn fail(status: &mut ReplicaSetStatus, failure: &Failure) {
         status.conditions.get_or_insert_default().push(ReplicaSetCondition {
@@ -134,9 +132,7 @@ impl Replicated for ReplicationController {
     }
     fn failure(&self) -> Option<Failure> {
         let found = self.status.as_ref()?.conditions.as_ref()?.iter().find(|c| c.type_ == FAILURE)?.clone();
-        let text = |text: Option<String>| text.unwrap_or_default();
-        let (reason, message) = (text(found.reason), text(found.message));
-        Some(Failure { reason, message, since: found.last_transition_time })
+        Some(Failure::told(found.reason, found.message, found.last_transition_time))
     }
     fn fail(status: &mut ReplicationControllerStatus, failure: &Failure) {
         status.conditions.get_or_insert_default().push(ReplicationControllerCondition {

@@ -33,6 +33,13 @@ pub struct Failure {
     pub since: Option<Time>,
 }
 
+impl Failure {
+    /// As a condition tells it.
+    pub(super) fn told(reason: Option<String>, message: Option<String>, since: Option<Time>) -> Self {
+        Self { reason: reason.unwrap_or_default(), message: message.unwrap_or_default(), since }
+    }
+}
+
 /// Counts a set's pods: `owned` are all, `active` those that count.
 pub fn of<T: Replicated>(
     set: &Item<T>,

@@ -69,7 +69,7 @@ async fn containers_are_as_configured() {
          cat /proc/self/status | grep -E 'CapEff|CapBnd|NoNewPrivs|Seccomp:'; ls /sys/fs/cgroup; echo done",
     );
     config.args[2] = config.args[2].replace("grep", "/bin/busybox grep");
-    config.cwd = "/work/dir".into();
+    config.cwd = "/srv/dir".into();
     config.user = UserSpec { uid: 1000, gid: 1001, additional_gids: vec![2000] };
     config.env = vec![("GREETING".into(), "hi there".into())];
     config.mounts = vec![Mount { source: shared, destination: "/v".into(), readonly: true, ..Mount::default() }];
@@ -79,7 +79,7 @@ async fn containers_are_as_configured() {
     let (exit, log) = pod.finish(&config).await;
     assert_eq!(exit.code, Some(0), "{log}");
     for line in
-        ["/work/dir", "1000", "1001", "hi there", "from outside", "readonly", "rootless", "sh", "out", "err", "done"]
+        ["/srv/dir", "1000", "1001", "hi there", "from outside", "readonly", "rootless", "sh", "out", "err", "done"]
     {
         assert!(log.lines().any(|found| found == line), "{line:?} missing in {log}");
     }

@@ -11,14 +11,6 @@ fn says(cluster: &Cluster, line: &str, expected: &str) -> Result<String> {
     Ok(said)
 }
 
-/// The same where kubectl must fail.
-fn refuses(cluster: &Cluster, line: &str, expected: &str) -> Result<()> {
-    let done = cluster.kubectl_command(&line.split(' ').collect::<Vec<_>>()).output()?;
-    let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
-    ensure!(!done.status.success() && said.contains(expected), "kubectl {line}: {said:?} without {expected:?}");
-    Ok(())
-}
-
 /// Waits until kubectl prints exactly that.
 async fn becomes(cluster: &Cluster, line: &str, expected: &str) -> Result<()> {
     eventually(&format!("{line}: {expected}"), || async {
@@ -38,14 +30,10 @@ async fn quotas(c: &Cluster) -> Result<()> {
     )
     .await?;
     says(c, "create configmap a -n team", "configmap/a created")?;
-    refuses(
-        c,
-        "create configmap b -n team",
+    c.refuses("create configmap b -n team",
         "configmaps \"b\" is forbidden: exceeded quota: q, requested: count/configmaps=1, used: count/configmaps=2, limited: count/configmaps=2",
     )?;
-    refuses(
-        c,
-        "create service nodeport open -n team --tcp=80",
+    c.refuses("create service nodeport open -n team --tcp=80",
         "services \"open\" is forbidden: exceeded quota: q, requested: services.nodeports=1, used: services.nodeports=0, limited: services.nodeports=0",
     )?;
     says(c, "delete configmap a -n team", "deleted")?;
@@ -63,8 +51,7 @@ async fn quotas(c: &Cluster) -> Result<()> {
     becomes(c, "get deployment many -n team -o jsonpath={.status.replicas}/{.spec.replicas}", "3/8").await?;
     let pods = c.kubectl(&["get", "pods", "-n", "team", "-o", "name"])?;
     ensure!(pods.lines().count() == 3, "{pods}");
-    refuses(
-        c,
+    c.refuses(
         "run one -n team --image=podium/demo:1",
         "pods \"one\" is forbidden: exceeded quota: q, requested: pods=1",
     )?;
@@ -132,8 +119,7 @@ fn priorities(c: &Cluster) -> Result<()> {
     c.apply(URGENT)?;
     says(c, "get pod urgent -o jsonpath={.spec.priority},{.spec.preemptionPolicy}", "1000,Never")?;
     says(c, "create priorityclass usual --value=10 --global-default=true", "created")?;
-    refuses(
-        c,
+    c.refuses(
         "create priorityclass other --value=20 --global-default=true",
         "PriorityClass usual is already marked as default. Only one default can exist",
     )?;
@@ -148,8 +134,7 @@ fn security(c: &Cluster) -> Result<()> {
         securityContext.runAsNonRoot=true), seccompProfile (pod or container \"one\" must set \
         securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")";
     says(c, "create namespace safe", "created")?;
-    refuses(
-        c,
+    c.refuses(
         "label namespace safe pod-security.kubernetes.io/enforce=strict",
         "must be one of privileged, baseline, restricted",
     )?;
@@ -161,7 +146,7 @@ fn security(c: &Cluster) -> Result<()> {
     says(c, "label namespace safe pod-security.kubernetes.io/enforce=restricted", standing)?;
     says(c, "delete pod one -n safe --now", "deleted")?;
     let refused = format!("pods \"one\" is forbidden: violates PodSecurity \"restricted:latest\": {PLAIN}");
-    refuses(c, "run one -n safe --image=podium/demo:1", &refused)?;
+    c.refuses("run one -n safe --image=podium/demo:1", &refused)?;
     says(c, "create deployment one -n safe --image=podium/demo:1", "Warning: would violate PodSecurity").map(drop)
 }
 

@@ -15,14 +15,6 @@ fn says(cluster: &Cluster, line: &str, expected: &str) -> Result<String> {
     Ok(said)
 }
 
-/// The same where kubectl must fail.
-fn refuses(cluster: &Cluster, line: &str, expected: &str) -> Result<()> {
-    let done = cluster.kubectl_command(&line.split(' ').collect::<Vec<_>>()).output()?;
-    let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
-    ensure!(!done.status.success() && said.contains(expected), "kubectl {line}: {said:?} without {expected:?}");
-    Ok(())
-}
-
 /// The minor version of kubectl.
 fn minor(cluster: &Cluster) -> Result<u32> {
     let version: serde_json::Value = serde_json::from_str(&cluster.kubectl(&["version", "--client", "-o", "json"])?)?;
@@ -71,20 +63,20 @@ fn discovery(c: &Cluster) -> Result<()> {
 
 fn objects(c: &Cluster) -> Result<()> {
     says(c, "create configmap c --from-literal=k=first", "configmap/c created")?;
-    refuses(c, "create configmap c --from-literal=k=first", "configmaps \"c\" already exists")?;
+    c.refuses("create configmap c --from-literal=k=first", "configmaps \"c\" already exists")?;
     says(c, "create secret generic s --from-literal=p=q", "secret/s created")?;
     says(c, "create serviceaccount robot", "serviceaccount/robot created")?;
     says(c, "create quota q --hard=pods=50", "resourcequota/q created")?;
     says(c, "create role r --verb=get --resource=pods", "role.rbac.authorization.k8s.io/r created")?;
     says(c, "create rolebinding r --role=r --serviceaccount=default:robot", "rolebinding.rbac.authorization.k8s.io/r")?;
     says(c, "create job j --image=podium/demo:1 -- true", "job.batch/j created")?;
-    refuses(c, "create cronjob cj --image=podium/demo:1 --schedule=often -- true", "spec.schedule")?;
+    c.refuses("create cronjob cj --image=podium/demo:1 --schedule=often -- true", "spec.schedule")?;
     says(c, "create ingress i --rule=a.example/*=web:80", "ingress.networking.k8s.io/i created")?;
     since(c, 21, "create pdb p --selector=app=web --min-available=1", "poddisruptionbudget.policy/p created")?;
     says(c, "create priorityclass pc --value=10", "priorityclass.scheduling.k8s.io/pc created")?;
     since(c, 24, "create token robot", "ey")?;
     says(c, "label configmap c tier=one", "configmap/c labeled")?;
-    refuses(c, "label configmap c tier=two", "already has a value (one)")?;
+    c.refuses("label configmap c tier=two", "already has a value (one)")?;
     says(c, "label configmap c tier=two --overwrite", "configmap/c labeled")?;
     says(c, "get configmaps -l tier=two -o name", "configmap/c\n")?;
     says(c, "label configmap c tier-", "labeled")?;
@@ -93,7 +85,7 @@ fn objects(c: &Cluster) -> Result<()> {
     says(c, r#"patch configmap c --type=merge -p {"data":{"l":"w"}}"#, "configmap/c patched (no change)")?;
     let ops = r#"[{"op":"test","path":"/data/l","value":"w"},{"op":"remove","path":"/data/l"}]"#;
     says(c, &format!("patch configmap c --type=json -p {ops}"), "configmap/c patched")?;
-    refuses(c, &format!("patch configmap c --type=json -p {ops}"), "The request is invalid")?;
+    c.refuses(&format!("patch configmap c --type=json -p {ops}"), "The request is invalid")?;
     let mut edit = c.kubectl_command(&["edit", "configmap", "c"]);
     let done = edit.env("KUBE_EDITOR", "sed -i s/first/second/").output()?;
     ensure!(String::from_utf8_lossy(&done.stdout).contains("configmap/c edited"), "{done:?}");
@@ -104,39 +96,39 @@ fn objects(c: &Cluster) -> Result<()> {
     let file = c.data.join("replace.yaml");
     std::fs::write(&file, c.kubectl(&["get", "configmap", "c", "-o", "yaml"])?.replace("second", "third"))?;
     says(c, &format!("replace -f {}", file.display()), "configmap/c replaced")?;
-    refuses(c, &format!("replace -f {}", file.display()), "the object has been modified")?;
+    c.refuses(&format!("replace -f {}", file.display()), "the object has been modified")?;
     says(c, "describe configmap c", "third")?;
     says(c, "describe quota q", "pods")?;
     says(c, "delete configmap c --dry-run=server", "configmap \"c\" deleted")?;
     says(c, "get configmap c --no-headers", "c ")?;
     says(c, "delete configmap c", "configmap \"c\" deleted")?;
-    refuses(c, "get configmap c", "Error from server (NotFound): configmaps \"c\" not found")
+    c.refuses("get configmap c", "Error from server (NotFound): configmaps \"c\" not found")
 }
 
 fn applied(c: &Cluster) -> Result<()> {
     let file = c.data.join("web.yaml");
     let f = file.display().to_string();
     std::fs::write(&file, WEB)?;
-    refuses(c, &format!("diff -f {f}"), "+kind: Deployment")?;
+    c.refuses(&format!("diff -f {f}"), "+kind: Deployment")?;
     says(c, &format!("apply -f {f} --dry-run=server"), "deployment.apps/web created (server dry run)")?;
     says(c, &format!("apply -f {f}"), "deployment.apps/web created")?;
     says(c, &format!("apply -f {f}"), "deployment.apps/web unchanged")?;
     says(c, &format!("diff -f {f}"), "")?;
     std::fs::write(&file, WEB.replace("red", "blue"))?;
-    refuses(c, &format!("diff -f {f}"), "blue")?;
+    c.refuses(&format!("diff -f {f}"), "blue")?;
     says(c, &format!("apply -f {f}"), "deployment.apps/web configured")?;
     says(c, &format!("apply --server-side --force-conflicts -f {f}"), "deployment.apps/web serverside-applied")?;
     std::fs::write(&file, WEB.replace("replicas: 1", "replicas: two"))?;
-    refuses(c, &format!("apply -f {f}"), "replicas")?;
+    c.refuses(&format!("apply -f {f}"), "replicas")?;
     std::fs::write(&file, WEB.replace("replicas: 1", "replica: 1"))?;
-    refuses(c, &format!("apply -f {f}"), "replica")?;
+    c.refuses(&format!("apply -f {f}"), "replica")?;
     Ok(())
 }
 
 async fn rollouts(c: &Cluster) -> Result<()> {
     says(c, "rollout status deployment/web --timeout=60s", "deployment \"web\" successfully rolled out")?;
     says(c, "scale deployment web --replicas=2", "deployment.apps/web scaled")?;
-    refuses(c, "scale deployment web --replicas=3 --current-replicas=9", "Expected replicas to be 9, was 2")?;
+    c.refuses("scale deployment web --replicas=3 --current-replicas=9", "Expected replicas to be 9, was 2")?;
     says(c, "wait deployment/web --for=condition=Available --timeout=60s", "deployment.apps/web condition met")?;
     says(c, "set env deployment/web COLOUR=green", "deployment.apps/web env updated")?;
     says(c, "rollout status deployment/web --timeout=60s", "successfully rolled out")?;
@@ -149,9 +141,9 @@ async fn rollouts(c: &Cluster) -> Result<()> {
     let limits = "get deployment web -o jsonpath={.spec.template.spec.containers[0].resources.limits}";
     ensure!(says(c, limits, "")?.trim_matches(['{', '}']).is_empty());
     says(c, "rollout pause deployment/web", "deployment.apps/web paused")?;
-    refuses(c, "rollout pause deployment/web", "is already paused")?;
+    c.refuses("rollout pause deployment/web", "is already paused")?;
     says(c, "set image deployment/web demo=podium/demo:2", "deployment.apps/web image updated")?;
-    refuses(c, "rollout undo deployment/web", "cannot rollback a paused deployment")?;
+    c.refuses("rollout undo deployment/web", "cannot rollback a paused deployment")?;
     says(c, "set image deployment/web demo=podium/demo:1", "deployment.apps/web image updated")?;
     says(c, "rollout resume deployment/web", "deployment.apps/web resumed")?;
     says(c, "rollout restart deployment/web", "deployment.apps/web restarted")?;
@@ -190,7 +182,7 @@ async fn traffic(c: &Cluster) -> Result<()> {
     ensure!(c.get(&format!("http://127.0.0.1:{port}/"))?.contains("hello from"), "nothing came through");
     drop((forward, output));
     says(c, "logs deployment/web --tail=1 --timestamps=false", "")?;
-    refuses(c, "logs deployment/web -c absent", "container absent is not valid for pod")?;
+    c.refuses("logs deployment/web -c absent", "container absent is not valid for pod")?;
     // Usage is known once the agent has looked twice.
     for line in ["top pods --no-headers", "top nodes --no-headers"] {
         let words: Vec<&str> = line.split(' ').collect();
@@ -233,14 +225,13 @@ fn refused_words(c: &Cluster) -> Result<()> {
     ] {
         // What begins with a brace kubectl takes for JSON.
         std::fs::write(&file, format!("# bad\n{manifest}\n"))?;
-        refuses(c, &create, words)?;
+        c.refuses(&create, words)?;
     }
-    refuses(
-        c,
+    c.refuses(
         r#"patch deployment web --type=merge -p {"spec":{"selector":{"matchLabels":{"app":"other"}}}}"#,
         "field is immutable",
     )?;
-    refuses(c, "get pods --field-selector=spec.colour=red", "field label not supported: spec.colour")
+    c.refuses("get pods --field-selector=spec.colour=red", "field label not supported: spec.colour")
 }
 
 fn pods(c: &Cluster) -> Result<()> {
@@ -248,7 +239,7 @@ fn pods(c: &Cluster) -> Result<()> {
     says(c, "wait pod/one --for=condition=Ready --timeout=60s", "pod/one condition met")?;
     since(c, 23, "wait pod/one --for=jsonpath={.status.phase}=Running --timeout=10s", "pod/one condition met")?;
     says(c, "exec one -- hostname", "one")?;
-    refuses(c, "exec one -- false", "command terminated with exit code 1")?;
+    c.refuses("exec one -- false", "command terminated with exit code 1")?;
     let file = c.data.join("copied.txt");
     std::fs::write(&file, "carried")?;
     c.kubectl(&["cp", &file.to_string_lossy(), "one:/tmp/there.txt"])?;
@@ -274,10 +265,9 @@ fn rights_and_nodes(c: &Cluster) -> Result<()> {
     says(c, "get apiservices v1.apps --no-headers", "Local")?;
     says(c, "get apiservices v1. v2.autoscaling v1.authorization.k8s.io --no-headers", "True")?;
     says(c, "auth can-i create deployments", "yes")?;
-    refuses(c, "auth can-i create deployments --as=jane", "no")?;
+    c.refuses("auth can-i create deployments --as=jane", "no")?;
     says(c, "auth can-i get pods --as=system:serviceaccount:default:robot", "yes")?;
-    refuses(
-        c,
+    c.refuses(
         "get secrets --as=jane",
         "Error from server (Forbidden): secrets is forbidden: User \"jane\" cannot list",
     )?;
