@@ -39,7 +39,7 @@ pub enum Command {
 #[derive(Args, Clone)]
 pub struct Place {
     /// Directory of the cluster's data.
-    #[arg(long, global = true, env = "PODIUM_DATA_DIR", default_value = "/var/lib/podium")]
+    #[arg(long, global = true, env = "PODIUM_DATA_DIR", default_value = crate::access::DATA_DIR)]
     pub data_dir: PathBuf,
 }
 
@@ -171,10 +171,18 @@ pub enum ImageCommand {
     },
 }
 
+/// How a running cluster is reached.
+#[derive(Args, Clone)]
+pub struct Access {
+    /// Directory of the cluster's data [default: the cluster of KUBECONFIG, else /var/lib/podium].
+    #[arg(long, env = "PODIUM_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
 #[derive(Args)]
 pub struct TreeArgs {
     #[command(flatten)]
-    pub place: Place,
+    pub access: Access,
     /// `table` or `json`.
     #[arg(long, default_value = "table")]
     pub output: Output,
@@ -183,14 +191,14 @@ pub struct TreeArgs {
 #[derive(Args)]
 pub struct ExplainArgs {
     #[command(flatten)]
-    pub place: Place,
+    pub access: Access,
     /// What is explained.
     pub kind: Explained,
     /// Its name.
     pub name: String,
-    /// Its namespace.
-    #[arg(long, short, env = "PODIUM_NAMESPACE", default_value = "default")]
-    pub namespace: String,
+    /// Its namespace [default: that of the kubeconfig's context, else default].
+    #[arg(long, short, env = "PODIUM_NAMESPACE")]
+    pub namespace: Option<String>,
     /// `table` or `json`.
     #[arg(long, short, default_value = "table")]
     pub output: Output,

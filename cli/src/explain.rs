@@ -1,26 +1,26 @@
 //! `podium explain pod NAME`: why a pod is where it is, or waits.
 
 use crate::{
+    access,
     args::{ExplainArgs, Explained, Output},
-    layout::Layout,
     print,
-    up::progress::client,
 };
 use anyhow::{Result, anyhow};
 use serde_json::Value;
 
 /// Runs the command.
 pub fn run(args: &ExplainArgs) -> Result<()> {
-    let layout = Layout::open(&args.place.data_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let Explained::Pod = args.kind;
-    for part in [&args.namespace, &args.name] {
+    for part in args.namespace.iter().chain([&args.name]) {
         podium_kinds::names::dns_subdomain(part).map_err(|why| anyhow!("{part:?} is no name: {why}"))?;
     }
-    let path = format!("/api/v1/namespaces/{}/pods/{}/explain", args.namespace, args.name);
     let told: Value = runtime.block_on(async {
+        let client = access::client(&args.access).await?;
+        let namespace = args.namespace.as_deref().unwrap_or(client.default_namespace());
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{}/explain", args.name);
         let request = http::Request::get(path).body(Vec::new())?;
-        client(&layout).await?.request(request).await.map_err(|error| match error {
+        client.request(request).await.map_err(|error| match error {
             kube::Error::Api(status) => anyhow!(status.message.clone()),
             other => other.into(),
         })

@@ -3,6 +3,7 @@
 //! Architecture invariant: no decision about the cluster is taken here. Each command is one
 //! file; `up` is a small supervising parent of the real processes.
 
+mod access;
 mod agent;
 mod args;
 mod down;

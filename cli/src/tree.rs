@@ -1,21 +1,19 @@
 //! `podium tree`: the live actor tree, control plane and agents, as a tree.
 
 use crate::{
+    access,
     args::{Output, TreeArgs},
-    layout::Layout,
     print,
-    up::progress::client,
 };
 use anyhow::Result;
 use serde_json::Value;
 
 /// Runs the command.
 pub fn run(args: &TreeArgs) -> Result<()> {
-    let layout = Layout::open(&args.place.data_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let list: Value = runtime.block_on(async {
         let request = http::Request::get("/apis/supervision.podium.dev/v1alpha1/actors").body(Vec::new())?;
-        anyhow::Ok(client(&layout).await?.request(request).await?)
+        anyhow::Ok(access::client(&args.access).await?.request(request).await?)
     })?;
     if args.output == Output::Json {
         return Ok(print::line(list)?);

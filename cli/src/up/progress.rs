@@ -4,7 +4,7 @@ use crate::{
     args::UpArgs,
     layout::{Layout, node_name},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use k8s_openapi::api::core::v1::Node;
 use kube::{Api, Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use std::{
@@ -102,13 +102,4 @@ fn http_get(path: &str) -> Option<http::Request<Vec<u8>>> {
 fn alive(pid: i32) -> bool {
     use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
     matches!(waitpid(nix::unistd::Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive))
-}
-
-/// Reads the admin kubeconfig; for commands that talk to the cluster.
-pub async fn client(layout: &Layout) -> Result<Client> {
-    let path = layout.kubeconfig();
-    let kubeconfig = Kubeconfig::read_from(&path)
-        .with_context(|| format!("no cluster in {}: start one with `podium up`", layout.data.display()))?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(Client::try_from(config)?)
 }

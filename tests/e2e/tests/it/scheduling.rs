@@ -1,8 +1,9 @@
 //! Why a pod waits, where it goes, and who may send it away.
 
 use anyhow::{Context, Result, ensure};
-use podium_e2e::{eventually, with_cluster};
+use podium_e2e::{eventually, podium, with_cluster};
 use serde_json::Value;
+use std::process::Command;
 
 const HUNGRY: &str = r#"
 apiVersion: v1
@@ -67,6 +68,11 @@ fn a_pod_that_waits_is_explained_and_a_budget_is_kept() {
         .await?;
         let words = cluster.podium(&["explain", "pod", "hungry"])?;
         ensure!(words.contains("Insufficient cpu") && words.contains("node-a"), "{words}");
+        // As kubectl does: where KUBECONFIG says.
+        let mut usual = Command::new(podium()?);
+        usual.env("KUBECONFIG", cluster.data.join("kubeconfig")).env_remove("PODIUM_DATA_DIR");
+        let same = usual.args(["explain", "pod", "hungry"]).output()?;
+        ensure!(String::from_utf8_lossy(&same.stdout).contains("Insufficient cpu"), "{same:?}");
         let raw: Value =
             serde_json::from_str(&kubectl(&["get", "--raw", "/api/v1/namespaces/default/pods/hungry/explain"])?)?;
         ensure!(raw["state"] == "Unschedulable" && raw["nodes"][0]["node"] == "node-a", "{raw}");
